@@ -1,0 +1,88 @@
+package state
+
+import "time"
+
+// Decision is what package scale wants changed, with a reason for every
+// server and every pool.
+type Decision struct {
+	ID        int64            `json:"id"`
+	At        time.Time        `json:"at"`
+	Paused    bool             `json:"paused"`
+	Pools     []PoolDecision   `json:"pools"`
+	Servers   []ServerDecision `json:"servers"`
+	Unmatched []Unmatched      `json:"unmatched"`
+}
+
+// PoolDecision is the figures of one pool and what follows from them.
+type PoolDecision struct {
+	Pool     string `json:"pool"`
+	Waiting  int    `json:"waiting"`   // matched pending stages without a machine, free to start
+	HeldBack int    `json:"held_back"` // matched pending stages that limit or throttle holds back
+	Assigned int    `json:"assigned"`  // stages on this pool's servers
+	Usable   int    `json:"usable"`    // stages that its servers, present and on their way, can run
+	Free     int    `json:"free"`      // usable without the stages on those servers
+	Billed   int    `json:"billed"`    // servers that count against the maximum
+	Create   int    `json:"create"`    // servers to be made
+
+	Candidate string `json:"candidate,omitempty"` // where they are to be made
+	Held      string `json:"held,omitempty"`      // what keeps the pool from what it wants: paused, maximum, backoff, budget
+	Reason    string `json:"reason"`
+}
+
+// Action is what a decision does with one server.
+type Action string
+
+// The actions on a server.
+const (
+	Keep   Action = "keep"
+	Drain  Action = "drain"  // running -> shutdown
+	Revive Action = "revive" // shutdown -> running
+	Stop   Action = "stop"   // out of its stack: to be destroyed
+	Drop   Action = "drop"   // pending -> stopped: its create never begun
+)
+
+// ServerDecision is what happens to one server, and why.
+type ServerDecision struct {
+	Server string `json:"server"`
+	Pool   string `json:"pool"`
+	Phase  Phase  `json:"phase"` // in which it was seen
+	Action Action `json:"action"`
+	Reason string `json:"reason"`
+
+	// What was seen of it in this read of the queue, to be remembered.
+	Served     time.Time `json:"-"`
+	IdleSince  time.Time `json:"-"`
+	QuietSince time.Time `json:"-"`
+}
+
+// Unmatched is waiting stages that no pool may run, by what they ask for.
+type Unmatched struct {
+	Stages []int64 `json:"stages"`
+	Asks   string  `json:"asks"`   // for example pipeline/docker linux/arm64 size=large
+	Reason string  `json:"reason"` // what the nearest pool lacks
+}
+
+// Changed says whether the decision moves a server or makes one.
+func (d Decision) Changed() bool {
+	for _, p := range d.Pools {
+		if p.Create > 0 {
+			return true
+		}
+	}
+	for _, s := range d.Servers {
+		if s.Action != Keep {
+			return true
+		}
+	}
+	return false
+}
+
+// Backoff is the time for which a candidate of a pool is not asked again
+// after it failed.
+type Backoff struct {
+	Pool      string    `json:"pool"`
+	Candidate string    `json:"candidate"`
+	Failures  int       `json:"failures"` // in a row
+	Until     time.Time `json:"until"`
+	Error     string    `json:"error"`
+}

@@ -1,0 +1,62 @@
+package state
+
+import "time"
+
+// Pool is servers of one kind: which stages they may run, how many there may
+// be, and where they come from.
+type Pool struct {
+	Name        string
+	Min, Max    int // servers
+	Buffer      int // stages for which there is to be room beyond the demand
+	Concurrency int // stages that one server runs at once
+	NamePrefix  string
+
+	Platform Platform
+	Labels   map[string]string
+
+	MinAge        time.Duration // a server is not removed before this age
+	Idle          time.Duration // nor before it has been idle for so long
+	BillingPeriod time.Duration // nor, unless zero, outside the closing minutes of a paid period
+
+	Candidates []Candidate // in order of preference; at least one
+}
+
+// Platform is what a runner tells the Drone server of itself.
+type Platform struct {
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	Variant string `json:"variant,omitempty"`
+	Kernel  string `json:"kernel,omitempty"`
+}
+
+// Candidate is one place and plan from which a pool's servers can come, and
+// the Terraform module that makes them there.
+type Candidate struct {
+	Name     string         // unique in its pool, for people: ewr1/c3.small.x86
+	Provider string         // the module's name, for example packet
+	Module   string         // folder of the module's content-addressed copy, <name>-<hash>
+	Resource string         // the module's server resource, for example equinix_metal_device.server
+	Settings map[string]any // the module's settings: string, bool, float64, []any, map[string]any
+}
+
+// Stage is one entry of Drone's build queue.
+type Stage struct {
+	ID      int64             `json:"id"`
+	RepoID  int64             `json:"repo_id"`
+	BuildID int64             `json:"build_id"`
+	Name    string            `json:"name"`
+	Kind    string            `json:"kind,omitempty"` // empty: pipeline
+	Type    string            `json:"type,omitempty"` // empty: docker
+	Running bool              `json:"running"`        // else pending
+	Machine string            `json:"machine,omitempty"`
+	OS      string            `json:"os"`
+	Arch    string            `json:"arch"`
+	Variant string            `json:"variant,omitempty"`
+	Kernel  string            `json:"kernel,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	// Limit bounds the stages of the same repository and name, Throttle those
+	// of the same repository; zero: no bound.
+	Limit    int       `json:"limit,omitempty"`
+	Throttle int       `json:"throttle,omitempty"`
+	Created  time.Time `json:"created"`
+}

@@ -1,0 +1,91 @@
+// Package state holds Hangar's nouns: servers, devices, pools, stacks, runs,
+// state versions and decisions. It knows no technology and imports only the
+// standard library; everything else in the program speaks in its terms.
+package state
+
+import "time"
+
+// Phase is where a server is in its life, spelled as drone/autoscaler spells
+// it, so that its command line tools keep working.
+type Phase string
+
+// The phases of a server, in the order in which it passes through them.
+const (
+	Pending  Phase = "pending"  // decided, its create not begun
+	Creating Phase = "creating" // its create has begun; a device may exist
+	Created  Phase = "created"  // the device exists
+	Staging  Phase = "staging"  // the device is being set up
+	Running  Phase = "running"  // it takes stages
+	Shutdown Phase = "shutdown" // it drains: it is to take no more stages
+	Stopping Phase = "stopping" // out of its stack's wanted set; to be destroyed
+	Stopped  Phase = "stopped"  // gone
+	Failed   Phase = "error"    // it went wrong; it may still be billed
+)
+
+// Usable says whether a server of this phase is, or is about to become,
+// capacity for stages.
+func (p Phase) Usable() bool {
+	switch p {
+	case Pending, Creating, Created, Staging, Running:
+		return true
+	}
+	return false
+}
+
+// Billed says whether a server of this phase counts against its pool's
+// maximum: it exists, may exist, or is about to.
+func (p Phase) Billed() bool { return p != Stopped }
+
+// Wanted says whether a server of this phase belongs to its stack's rendered
+// devices. An errored server is wanted: whether its device exists is not
+// known, and nothing is destroyed on a guess.
+func (p Phase) Wanted() bool { return p != Stopping && p != Stopped }
+
+// Server is the record of a build machine, from wanted to gone. Its name is
+// also the device's host name and the Drone runner's name, and is used once.
+type Server struct {
+	Name  string // host name and Drone machine name
+	Pool  string
+	Stack string
+	Phase Phase
+
+	Provider string // name of the module that makes it, for example packet
+	Capacity int    // stages it runs at once
+
+	// What Terraform told of its device; empty until it exists.
+	Device
+
+	Reason    string // why it is in its phase, in words
+	Error     string // what went wrong, in words; kept when it is gone
+	Condemned bool   // a person asked for it to leave: it is never put back to work
+	Forced    bool   // a person's force: destroyed even with a stage on it
+
+	Progress Progress // what terraform is doing to it; zero when nothing
+
+	Created time.Time // decided
+	Updated time.Time // last change of phase
+	Started time.Time // running since; billing starts about here
+	Stopped time.Time // gone since
+
+	Served     time.Time // a stage was first seen on it; zero: never
+	IdleSince  time.Time // first of the reads since which it holds no stage; zero: busy or not running
+	QuietSince time.Time // the same, while it drains
+}
+
+// Device is what exists, and is billed, at the provider, as a module's output
+// tells it. Fields that a provider does not know are empty.
+type Device struct {
+	ID             string `json:"id"`
+	Address        string `json:"address"`
+	PrivateAddress string `json:"private_address"`
+	State          string `json:"state"`
+	Region         string `json:"region"`
+	Size           string `json:"size"`
+	Image          string `json:"image"`
+}
+
+// Progress is what terraform is doing to one server.
+type Progress struct {
+	Action  string        `json:"action"`  // create, delete; empty: nothing
+	Elapsed time.Duration `json:"elapsed"` // since the action began
+}
