@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Decision is what package scale wants changed, with a reason for every
 // server and every pool.
@@ -75,6 +78,30 @@ func (d Decision) Changed() bool {
 		}
 	}
 	return false
+}
+
+// Brief returns the decision as it is recorded: without the servers that
+// are kept, of which there may be a thousand.
+func (d Decision) Brief() Decision {
+	moved := []ServerDecision{}
+	for _, s := range d.Servers {
+		if s.Action != Keep {
+			moved = append(moved, s)
+		}
+	}
+	d.Servers = moved
+	return d
+}
+
+// Same says whether two decisions say the same, whenever they were made. A
+// decision that moves a server or makes one is never the same as another.
+func (d Decision) Same(other Decision) bool {
+	return !d.Changed() && !other.Changed() &&
+		d.Paused == other.Paused &&
+		slices.Equal(d.Pools, other.Pools) &&
+		slices.EqualFunc(d.Unmatched, other.Unmatched, func(a, b Unmatched) bool {
+			return a.Asks == b.Asks && a.Reason == b.Reason && slices.Equal(a.Stages, b.Stages)
+		})
 }
 
 // Backoff is the time for which a candidate of a pool is not asked again

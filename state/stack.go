@@ -49,6 +49,7 @@ type Run struct {
 	Phase      RunPhase `json:"phase"`
 	Creates    []string `json:"creates"` // servers that it is to create
 	Deletes    []string `json:"deletes"` // servers that it is to destroy
+	Forced     []string `json:"forced"`  // those of Deletes that go whatever runs on them
 	Keeps      []string `json:"keeps"`   // servers that it is to leave as they are
 
 	Verdict     string       `json:"verdict"` // the guard's, in words
