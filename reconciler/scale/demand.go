@@ -1,0 +1,111 @@
+package scale
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"hangar/state"
+)
+
+// ask is what one or more stages ask for. A queue of thousands of stages asks
+// for a handful of things, so that pools are matched against asks.
+type ask struct {
+	example *state.Stage
+	fleets  []*fleet // that may run it, in the order given
+	missed  []int64  // waiting stages, when no fleet may run it
+}
+
+// spread counts each waiting stage in one fleet, the oldest stage first: in the
+// first fleet, in the order given, that may run it and has room left, or if
+// none has, in the first that may run it. It returns the stages that no fleet
+// may run.
+func spread(stages []state.Stage, fleets []*fleet, pools []state.Pool) []state.Unmatched {
+	var (
+		held = HeldBack(stages)
+		book = askBook{fleets: fleets, asks: make(map[askKey]*ask)}
+	)
+	for _, i := range byAge(stages) {
+		s := &stages[i]
+		if !waits(s) {
+			continue
+		}
+		a := book.of(s)
+		switch {
+		case len(a.fleets) == 0 && held[i]: // it asks for nothing yet
+		case len(a.fleets) == 0:
+			a.missed = append(a.missed, s.ID)
+		case held[i]:
+			a.fleets[0].heldBack++
+		default:
+			f := a.fleets[0]
+			if n := slices.IndexFunc(a.fleets, (*fleet).hasRoom); n >= 0 {
+				f = a.fleets[n]
+			}
+			f.waiting++
+		}
+	}
+	return book.unmatched(pools)
+}
+
+// askBook finds the ask of a stage.
+type askBook struct {
+	fleets []*fleet
+	asks   map[askKey]*ask
+	order  []*ask // as they were first asked for
+
+	names  []string // of labels; both are reused from stage to stage, so that
+	labels []byte   // finding a known ask allocates nothing
+}
+
+// askKey is what a stage asks for, comparable.
+type askKey struct{ kind, typ, os, arch, variant, kernel, labels string }
+
+func (b *askBook) of(s *state.Stage) *ask {
+	b.encode(s.Labels)
+	k, t := cmp.Or(s.Kind, kind), cmp.Or(s.Type, typ)
+	if a, ok := b.asks[askKey{k, t, s.OS, s.Arch, s.Variant, s.Kernel, string(b.labels)}]; ok {
+		return a
+	}
+	a := &ask{example: s}
+	for _, f := range b.fleets {
+		if matches(s, f.pool) {
+			a.fleets = append(a.fleets, f)
+		}
+	}
+	b.asks[askKey{k, t, s.OS, s.Arch, s.Variant, s.Kernel, string(b.labels)}] = a
+	b.order = append(b.order, a)
+	return a
+}
+
+// encode writes the labels in order, with their lengths, so that no choice of
+// texts can pass for another one.
+func (b *askBook) encode(labels map[string]string) {
+	b.names, b.labels = b.names[:0], b.labels[:0]
+	for k := range labels {
+		b.names = append(b.names, k)
+	}
+	slices.Sort(b.names)
+	for _, k := range b.names {
+		for _, text := range [...]string{k, labels[k]} {
+			b.labels = binary.AppendUvarint(b.labels, uint64(len(text)))
+			b.labels = append(b.labels, text...)
+		}
+	}
+}
+
+// unmatched lists what no pool may run, the oldest stage first.
+func (b *askBook) unmatched(pools []state.Pool) []state.Unmatched {
+	list := []state.Unmatched{}
+	for _, a := range b.order {
+		if len(a.missed) == 0 {
+			continue
+		}
+		list = append(list, state.Unmatched{
+			Stages: a.missed,
+			Asks:   asksFor(a.example),
+			Reason: lacks(a.example, pools),
+		})
+	}
+	return list
+}

@@ -1,0 +1,59 @@
+// Package scale decides how large the fleet is to be. It is pure: an
+// observation of the build queue and the servers, and the pools, go in; a
+// decision with a reason for every server and every pool comes out. The same
+// input always gives the same output, and applying a decision and deciding
+// again on the same read changes nothing.
+package scale
+
+import (
+	"time"
+
+	"hangar/state"
+)
+
+// Observation is what one pass sees: one read of the build queue and one of
+// the store. It is complete or not made at all, and Decide only reads it.
+type Observation struct {
+	At       time.Time
+	Stages   []state.Stage // pending and running ones; ids are unique
+	Servers  []state.Server
+	Backoffs []state.Backoff
+	Paused   bool
+}
+
+// What keeps a pool from what it wants, as state.PoolDecision.Held tells it.
+const (
+	HeldPaused  = "paused"  // a person paused hangar
+	HeldMaximum = "maximum" // the pool has as many servers as it may have
+	HeldBackoff = "backoff" // each of its candidates failed and is cooling off
+)
+
+// Decide says what is to become of every server that is not stopped, in the
+// order of the observation, how many servers each pool is to make, and which
+// waiting stages no pool may run.
+//
+// What was asked for by a person comes first and does not depend on demand.
+// Then each pool covers its demand, cheapest means first (draining servers,
+// then new ones), and lets go of what it has beyond that. While paused only
+// what was begun or asked for goes on.
+func Decide(o Observation, pools []state.Pool) state.Decision {
+	members := muster(o)
+	fleets, byName := assemble(members, pools)
+	unmatched := spread(o.Stages, fleets, pools)
+
+	d := state.Decision{
+		At:        o.At,
+		Paused:    o.Paused,
+		Pools:     make([]state.PoolDecision, 0, len(fleets)),
+		Servers:   make([]state.ServerDecision, 0, len(members)),
+		Unmatched: unmatched,
+	}
+	for _, f := range fleets {
+		d.Pools = append(d.Pools, f.decide(o))
+	}
+	for _, m := range members {
+		m.conclude(o.At, byName[m.server.Pool])
+		d.Servers = append(d.Servers, m.decision)
+	}
+	return d
+}
