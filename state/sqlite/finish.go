@@ -1,0 +1,155 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"hangar/state"
+)
+
+// Finish records the end of a run, all or nothing; see state.Finish. It is a
+// Conflict when the run has ended already, and Invalid when f does not end it.
+//
+// The fast loop may have moved a server in the meantime, and that stands: an
+// outcome other than stopped and error only moves a server that is still on
+// its way to running. Its device and error are recorded all the same.
+func (s *Store) Finish(ctx context.Context, f state.Finish) error {
+	return s.write(ctx, fmt.Sprintf("finish run %d", f.Run), func(t tx) error {
+		run, err := endRun(t, f)
+		if err != nil {
+			return err
+		}
+		for _, o := range f.Servers {
+			server, err := oneServer(t, o.Server)
+			if err != nil {
+				return err
+			}
+			if err := settle(t, server, o, f.At); err != nil {
+				return err
+			}
+		}
+		if f.Version != nil {
+			if err := addVersion(t, run, *f.Version, f.At); err != nil {
+				return err
+			}
+		}
+		if err := endStack(t, run, f); err != nil {
+			return err
+		}
+		return remember(t, run, f)
+	})
+}
+
+func endRun(t tx, f state.Finish) (state.Run, error) {
+	switch f.Phase {
+	case state.RunRefused, state.RunApplied, state.RunErrored, state.RunInterrupted, state.RunDiscarded:
+	default:
+		return state.Run{}, state.Errorf(state.Invalid, "%q is not how a run ends", f.Phase)
+	}
+	run, err := runIn(t, f.Run, state.RunPlanning, state.RunPlanned, state.RunApplying)
+	if err != nil {
+		return run, err
+	}
+	return run, t.do(`UPDATE runs SET phase = ?2, finished = ?3, verdict = CASE ?4 WHEN '' THEN verdict ELSE ?4 END,
+			error = ?5, diagnostics = ?6, log = ?7
+		WHERE id = ?1`,
+		f.Run, f.Phase, micros(f.At), f.Verdict, f.Error, asJSON{present(f.Diagnostics)}, f.Log)
+}
+
+// coming are the phases of a server that a run brings to running.
+var coming = []state.Phase{state.Pending, state.Creating, state.Created, state.Staging}
+
+// settle records what a run made of one server.
+func settle(t tx, server state.Server, o state.Outcome, at time.Time) error {
+	phase := server.Phase
+	last := o.Phase == state.Stopped || o.Phase == state.Failed
+	if slices.Contains(coming, phase) || last && phase != state.Stopped {
+		phase = o.Phase
+	}
+	if phase != server.Phase {
+		if err := setPhase(t, o.Server, phase, o.Reason, at); err != nil {
+			return err
+		}
+	} else if phase == o.Phase && o.Reason != "" {
+		if err := t.do("UPDATE servers SET reason = ? WHERE name = ?", o.Reason, o.Server); err != nil {
+			return err
+		}
+	}
+	if d := o.Device; d != nil {
+		if err := t.do(`UPDATE servers SET device_id = ?, address = ?, private_address = ?, device_state = ?, region = ?, size = ?, image = ?
+			WHERE name = ?`, d.ID, d.Address, d.PrivateAddress, d.State, d.Region, d.Size, d.Image, o.Server); err != nil {
+			return err
+		}
+	}
+	return t.do(`UPDATE servers SET error = CASE ?2 WHEN '' THEN error ELSE ?2 END, progress_action = '', progress_elapsed = 0
+		WHERE name = ?1`, o.Server, o.Error)
+}
+
+// addVersion keeps a state version, unless it is the newest one already.
+func addVersion(t tx, run state.Run, v state.StateVersion, at time.Time) error {
+	sum := sha256.Sum256(v.Bytes)
+	digest := hex.EncodeToString(sum[:])
+	newest, _, err := one(t, scanVersion, "SELECT "+versionColumns+" FROM versions WHERE stack = ? ORDER BY id DESC LIMIT 1", run.Stack)
+	if err != nil || newest.SHA256 == digest {
+		return err
+	}
+	packed, err := compress(v.Bytes)
+	if err != nil {
+		return err
+	}
+	return t.do(`INSERT INTO versions (stack, serial, lineage, sha256, size, run, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		run.Stack, v.Serial, v.Lineage, digest, len(v.Bytes), run.ID, micros(or(v.At, at)), packed)
+}
+
+func endStack(t tx, run state.Run, f state.Finish) error {
+	err := t.do(`UPDATE stacks SET unclean = ?2, retry_at = ?3,
+			failures = CASE ?3 WHEN 0 THEN 0 ELSE failures + 1 END,
+			applied = CASE WHEN ?4 THEN ?5 ELSE applied END
+		WHERE name = ?1`, run.Stack, f.Unclean, micros(f.RetryAt), f.Applied, run.Generation)
+	if err == nil && f.Outputs != nil {
+		err = t.do("UPDATE stacks SET outputs = ? WHERE name = ?", asJSON{f.Outputs}, run.Stack)
+	}
+	if err != nil {
+		return err
+	}
+	return noteEmpty(t, run.Stack, f.At)
+}
+
+// remember keeps or clears the backoff of the candidate that was asked.
+func remember(t tx, run state.Run, f state.Finish) error {
+	switch b := f.Backoff; {
+	case b != nil:
+		return t.do(`INSERT INTO backoffs (pool, candidate, failures, until, error) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET failures = excluded.failures, until = excluded.until, error = excluded.error`,
+			b.Pool, b.Candidate, b.Failures, micros(b.Until), b.Error)
+	case f.Applied && len(run.Creates) > 0:
+		return t.do("DELETE FROM backoffs WHERE (pool, candidate) IN (SELECT pool, candidate FROM stacks WHERE name = ?)", run.Stack)
+	}
+	return nil
+}
+
+// Progress records what terraform is doing to a server. News older than the
+// server's phase, or of one that is gone, is dropped.
+func (s *Store) Progress(ctx context.Context, server string, p state.Progress, at time.Time) error {
+	return s.write(ctx, "record the progress of server "+server, func(t tx) error {
+		return t.do(`UPDATE servers SET progress_action = ?2, progress_elapsed = ?3
+			WHERE name = ?1 AND phase <> 'stopped' AND updated <= ?4`,
+			server, p.Action, p.Elapsed.Microseconds(), micros(at))
+	})
+}
+
+// Advance records news of a server while its siblings are still being made.
+// It is ignored when the server is no longer creating, created or staging.
+func (s *Store) Advance(ctx context.Context, o state.Outcome, at time.Time) error {
+	return s.write(ctx, "record the news of server "+o.Server, func(t tx) error {
+		server, err := oneServer(t, o.Server)
+		if err != nil || server.Phase == state.Pending || !slices.Contains(coming, server.Phase) {
+			return err
+		}
+		return settle(t, server, o, at)
+	})
+}

@@ -1,0 +1,203 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"hangar/state"
+)
+
+const runColumns = `id, stack, pool, generation, phase, creates, deletes, forced, keeps,
+	verdict, error, diagnostics, started, planned, applying, finished`
+
+// unfinished is true of a run that has not ended; spelled as in the schema,
+// whose index it uses.
+const unfinished = "phase IN ('planning', 'planned', 'applying')"
+
+func scanRun(r row) (run state.Run, err error) {
+	err = r.Scan(&run.ID, &run.Stack, &run.Pool, &run.Generation, &run.Phase,
+		asJSON{&run.Creates}, asJSON{&run.Deletes}, asJSON{&run.Forced}, asJSON{&run.Keeps},
+		&run.Verdict, &run.Error, asJSON{&run.Diagnostics},
+		stamp{&run.Started}, stamp{&run.Planned}, stamp{&run.Applying}, stamp{&run.Finished})
+	return run, err
+}
+
+func oneRun(t tx, id int64) (state.Run, error) {
+	run, found, err := one(t, scanRun, "SELECT "+runColumns+" FROM runs WHERE id = ?", id)
+	if err == nil && !found {
+		err = state.Errorf(state.NotFound, "there is no run %d", id)
+	}
+	return run, err
+}
+
+// BeginRun records the beginning of a run, planning, and returns it with what
+// is to be rendered: it creates the stack's pending servers, destroys its
+// stopping ones and keeps the others. When nothing is to be created or
+// destroyed, the stack's generation counts as applied, and the run, of ID 0,
+// is not recorded. It is a Conflict when a run of the stack has not ended, or
+// the last one did not end cleanly.
+func (s *Store) BeginRun(ctx context.Context, stack string, at time.Time) (run state.Run, ws state.Workspace, err error) {
+	err = s.write(ctx, "begin a run of stack "+stack, func(t tx) error {
+		if ws.Stack, err = oneStack(t, stack); err != nil {
+			return err
+		}
+		if err := idle(t, ws.Stack); err != nil {
+			return err
+		}
+		present, err := all(t, scanServer, "SELECT "+serverColumns+" FROM servers WHERE stack = ? AND phase <> 'stopped' ORDER BY name", stack)
+		if err != nil {
+			return err
+		}
+		run, ws.Servers = intend(ws.Stack, present)
+		if len(run.Creates)+len(run.Deletes) == 0 {
+			ws.Stack, err = converged(t, stack, at)
+			return err
+		}
+		run.ID, err = addRun(t, run, at)
+		if err != nil {
+			return err
+		}
+		run, err = oneRun(t, run.ID)
+		return err
+	})
+	return run, ws, err
+}
+
+// idle is a Conflict when no run of the stack may begin.
+func idle(t tx, stack state.Stack) error {
+	if stack.Unclean != "" {
+		return state.Errorf(state.Conflict, "it did not finish cleanly: %s", stack.Unclean)
+	}
+	other, err := t.count("SELECT coalesce(max(id), 0) FROM runs WHERE stack = ? AND "+unfinished, stack.Name)
+	if err == nil && other != 0 {
+		err = state.Errorf(state.Conflict, "run %d of it has not ended", other)
+	}
+	return err
+}
+
+// intend says what a run of the stack is to do, and to which servers it is to
+// bring it.
+func intend(stack state.Stack, servers []state.Server) (state.Run, []state.Server) {
+	run := state.Run{
+		Stack: stack.Name, Pool: stack.Pool, Generation: stack.Generation, Phase: state.RunPlanning,
+		Creates: []string{}, Deletes: []string{}, Forced: []string{}, Keeps: []string{}, Diagnostics: []state.Diagnostic{},
+	}
+	wanted := []state.Server{}
+	for _, s := range servers {
+		switch s.Phase {
+		case state.Stopping:
+			run.Deletes = append(run.Deletes, s.Name)
+			if s.Forced {
+				run.Forced = append(run.Forced, s.Name)
+			}
+			continue
+		case state.Pending:
+			run.Creates = append(run.Creates, s.Name)
+		default:
+			run.Keeps = append(run.Keeps, s.Name)
+		}
+		wanted = append(wanted, s)
+	}
+	return run, wanted
+}
+
+// converged records that the stack is what is wanted, without a run.
+func converged(t tx, stack string, at time.Time) (state.Stack, error) {
+	if err := t.do("UPDATE stacks SET applied = generation, failures = 0, retry_at = 0 WHERE name = ?", stack); err != nil {
+		return state.Stack{}, err
+	}
+	if err := noteEmpty(t, stack, at); err != nil {
+		return state.Stack{}, err
+	}
+	return oneStack(t, stack)
+}
+
+// noteEmpty records since when a stack has been empty: no server of it is
+// billed and its state shows no device. Nothing joins it any more.
+func noteEmpty(t tx, stack string, at time.Time) error {
+	return t.do(`UPDATE stacks SET emptied = ?2, open = 0
+		WHERE name = ?1 AND emptied = 0 AND unclean = '' AND outputs = '{}'
+			AND NOT EXISTS (SELECT 1 FROM servers WHERE servers.stack = stacks.name AND servers.phase <> 'stopped')`,
+		stack, micros(at))
+}
+
+func addRun(t tx, run state.Run, at time.Time) (int64, error) {
+	if err := t.do("UPDATE stacks SET open = 0 WHERE name = ?", run.Stack); err != nil {
+		return 0, err
+	}
+	return t.count(`INSERT INTO runs (stack, pool, generation, phase, creates, deletes, forced, keeps, started)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		run.Stack, run.Pool, run.Generation, run.Phase,
+		asJSON{run.Creates}, asJSON{run.Deletes}, asJSON{run.Forced}, asJSON{run.Keeps}, micros(at))
+}
+
+// Planned records a run's plan, masked as it is given, and the guard's
+// verdict. It is a Conflict when the run is not planning.
+func (s *Store) Planned(ctx context.Context, run int64, at time.Time, plan state.Plan, verdict string) error {
+	return s.write(ctx, fmt.Sprintf("record the plan of run %d", run), func(t tx) error {
+		if _, err := runIn(t, run, state.RunPlanning); err != nil {
+			return err
+		}
+		packed, err := compress(plan.JSON)
+		if err != nil {
+			return err
+		}
+		if err := t.do("INSERT INTO plans (run, text, json) VALUES (?, ?, ?)", run, plan.Text, packed); err != nil {
+			return err
+		}
+		return t.do("UPDATE runs SET phase = 'planned', planned = ?, verdict = ? WHERE id = ?", micros(at), verdict, run)
+	})
+}
+
+// runIn returns a run; Conflict when it is in none of the phases.
+func runIn(t tx, id int64, phases ...state.RunPhase) (state.Run, error) {
+	run, err := oneRun(t, id)
+	if err == nil && !slices.Contains(phases, run.Phase) {
+		err = state.Errorf(state.Conflict, "the run is %s", run.Phase)
+	}
+	return run, err
+}
+
+// BeginApply writes down, before it happens, that a planned run is applied:
+// from now on devices of the servers that it creates may exist. It is a
+// Conflict when the plan is stale: what is wanted of the stack has changed
+// since, or a server has moved.
+func (s *Store) BeginApply(ctx context.Context, run int64, at time.Time) error {
+	return s.write(ctx, fmt.Sprintf("begin the apply of run %d", run), func(t tx) error {
+		r, err := runIn(t, run, state.RunPlanned)
+		if err != nil {
+			return err
+		}
+		stack, err := oneStack(t, r.Stack)
+		if err != nil {
+			return err
+		}
+		if stack.Generation != r.Generation {
+			return state.Errorf(state.Conflict, "the plan is stale: stack %s is at generation %d, the plan was made for %d", r.Stack, stack.Generation, r.Generation)
+		}
+		for _, server := range r.Deletes {
+			if err := serverIn(t, server, state.Stopping); err != nil {
+				return err
+			}
+		}
+		for _, server := range r.Creates {
+			if err := serverIn(t, server, state.Pending); err != nil {
+				return err
+			}
+			if err := setPhase(t, server, state.Creating, fmt.Sprintf("run %d creates it", run), at); err != nil {
+				return err
+			}
+		}
+		return t.do("UPDATE runs SET phase = 'applying', applying = ? WHERE id = ?", micros(at), run)
+	})
+}
+
+func serverIn(t tx, name string, phase state.Phase) error {
+	server, err := oneServer(t, name)
+	if err == nil && server.Phase != phase {
+		err = state.Errorf(state.Conflict, "the plan is stale: server %s is %s, no longer %s", name, server.Phase, phase)
+	}
+	return err
+}
