@@ -1,0 +1,33 @@
+package terraform
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+)
+
+// passed are the variables that every terraform gets: what any program needs
+// to find its files, and the network.
+var passed = []string{
+	"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+	"http_proxy", "https_proxy", "no_proxy", "all_proxy",
+}
+
+// Environment takes the variables that terraform may see from those that
+// lookup knows: a few that every program needs, and the named ones
+// (DRONE_TERRAFORM_ENV). Nothing else of hangar's environment reaches it.
+func Environment(lookup func(name string) (value string, ok bool), names []string) (map[string]string, error) {
+	env := map[string]string{}
+	for _, name := range slices.Concat(names, passed) {
+		if value, ok := lookup(name); ok {
+			env[name] = value
+		}
+	}
+	if bad := tfexec.ProhibitedEnv(env); len(bad) > 0 {
+		return nil, fmt.Errorf("DRONE_TERRAFORM_ENV: hangar sets %s itself, or must not have it set", strings.Join(bad, ", "))
+	}
+	return env, nil
+}

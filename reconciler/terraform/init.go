@@ -1,0 +1,133 @@
+package terraform
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+
+	"hangar/state"
+	"hangar/tfmodules"
+)
+
+// lockFile is terraform's record of the chosen providers.
+const lockFile = ".terraform.lock.hcl"
+
+// marker is where a stack remembers for what it was initialised.
+var marker = filepath.Join(".terraform", "hangar")
+
+// initialise runs init when the module, its providers or terraform are not
+// those of the last time. A new stack takes what init made for another one of
+// the same kind, if there is one.
+func (r *Runner) initialise(ctx context.Context, tf *tfexec.Terraform, stack state.Stack, module tfmodules.Module) error {
+	op := "init stack " + stack.Name
+	print, err := r.fingerprint(module)
+	if err != nil {
+		return &Error{Op: op, Err: err, Diagnostics: []state.Diagnostic{{Severity: "error", Summary: err.Error()}}}
+	}
+	if hasMarker(tf.WorkingDir(), print) {
+		return nil
+	}
+	select {
+	case r.init <- struct{}{}:
+		defer func() { <-r.init }()
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", op, ctx.Err())
+	}
+	ready := filepath.Join(r.prepared(), module.Folder())
+	if hasMarker(ready, print) {
+		if err := copyInitialised(ready, tf.WorkingDir()); err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		return nil
+	}
+	if err := r.runInit(ctx, tf, op); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(tf.WorkingDir(), marker), []byte(print)); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if err := copyInitialised(tf.WorkingDir(), ready); err != nil {
+		return fmt.Errorf("%s: keep for others: %w", op, err)
+	}
+	return nil
+}
+
+func (r *Runner) runInit(ctx context.Context, tf *tfexec.Terraform, op string) error {
+	old := []string{".terraform"}
+	if r.Mirror != "" {
+		// The mirror decides: a lock of what it held before would be refused.
+		old = append(old, lockFile)
+	}
+	for _, name := range old {
+		if err := os.RemoveAll(filepath.Join(tf.WorkingDir(), name)); err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+	}
+	var stderr bytes.Buffer
+	tf.SetStdout(io.Discard)
+	tf.SetStderr(&stderr)
+	if err := tf.Init(ctx); err != nil {
+		return r.failure(op, err, stderr.String())
+	}
+	if err := os.Chmod(filepath.Join(tf.WorkingDir(), ".terraform"), 0o700); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return private(tf.WorkingDir(), lockFile)
+}
+
+// fingerprint changes whenever init has to be run again.
+func (r *Runner) fingerprint(module tfmodules.Module) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %q\n", r.Binary.Path, r.Binary.Version, r.Mirror, module.Folder())
+	for _, p := range module.Providers {
+		if r.Mirror == "" {
+			continue
+		}
+		files, err := r.mirrored(p)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q\n", files)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+func hasMarker(dir, print string) bool {
+	b, err := os.ReadFile(filepath.Join(dir, marker))
+	return err == nil && string(b) == print
+}
+
+// copyInitialised replaces what init made in one folder by what it made in
+// another. The marker appears with all the rest, or not at all.
+func copyInitialised(from, to string) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(to, ".terraform-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := copyTree(filepath.Join(from, ".terraform"), tmp); err != nil {
+		return err
+	}
+	target := filepath.Join(to, ".terraform")
+	if err := os.RemoveAll(target); err != nil {
+		return err
+	}
+	lock, err := os.ReadFile(filepath.Join(from, lockFile))
+	if err == nil {
+		err = writeFile(filepath.Join(to, lockFile), lock)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // no providers, no lock file
+		return err
+	}
+	return os.Rename(tmp, target)
+}

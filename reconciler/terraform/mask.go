@@ -1,0 +1,149 @@
+package terraform
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// masked stands where a secret was; terraform writes the same.
+const masked = "(sensitive value)"
+
+// alwaysSensitive are attributes that are masked whatever a provider's schema
+// says of them: user data holds the agent's secret.
+var alwaysSensitive = []string{"user_data", "user_data_base64", "custom_data", "root_password"}
+
+// masker removes secrets from what is kept or shown.
+type masker struct{ replacer *strings.Replacer }
+
+// mask returns a masker for the runner's secrets. Shorter ones than four
+// characters are no secrets, and would be found in every word.
+func (r *Runner) mask() masker {
+	var forms []string
+	for _, s := range r.Secrets {
+		if len(s) < 4 {
+			continue
+		}
+		for _, escapeHTML := range []bool{false, true} {
+			quoted := strings.TrimSpace(string(encode(s, escapeHTML)))
+			forms = append(forms, s, quoted[1:len(quoted)-1])
+		}
+	}
+	// The longest first: a secret may begin with another one.
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, f := range slices.Compact(forms) {
+		pairs = append(pairs, f, masked)
+	}
+	return masker{strings.NewReplacer(pairs...)}
+}
+
+func (m masker) text(s string) string { return m.replacer.Replace(s) }
+
+// plan masks the JSON of a plan: what the plan itself marks as sensitive, what
+// is always sensitive, and the runner's secrets wherever they are. The shape
+// stays that of a plan.
+func (m masker) plan(raw []byte) ([]byte, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var plan map[string]any
+	if err := dec.Decode(&plan); err != nil {
+		return nil, fmt.Errorf("terraform show: %w", err)
+	}
+	hideMarked(plan)
+	return bytes.TrimSpace(encode(m.walk("", plan), false)), nil
+}
+
+// marks are the members of a plan's objects that say which parts of another
+// member are sensitive (https://developer.hashicorp.com/terraform/internals/json-format).
+var marks = map[string]string{
+	"sensitive_values": "values",
+	"before_sensitive": "before",
+	"after_sensitive":  "after",
+}
+
+// hideMarked masks what the objects in v mark as sensitive.
+func hideMarked(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			hideMarked(item)
+		}
+	case map[string]any:
+		for mark, member := range marks {
+			if value, ok := v[member]; ok {
+				v[member] = hide(value, v[mark])
+			}
+		}
+		if v["sensitive"] == true { // an output or a variable
+			for _, member := range []string{"value", "default"} {
+				if value, ok := v[member]; ok {
+					v[member] = hide(value, true)
+				}
+			}
+		}
+		for _, member := range v {
+			hideMarked(member)
+		}
+	}
+}
+
+// hide masks the parts of value that mark, of the same shape, says true of.
+func hide(value, mark any) any {
+	switch mark := mark.(type) {
+	case bool:
+		if mark && value != nil {
+			return masked
+		}
+	case []any:
+		if list, ok := value.([]any); ok {
+			for i := range min(len(list), len(mark)) {
+				list[i] = hide(list[i], mark[i])
+			}
+		}
+	case map[string]any:
+		if object, ok := value.(map[string]any); ok {
+			for name, m := range mark {
+				if member, ok := object[name]; ok {
+					object[name] = hide(member, m)
+				}
+			}
+		}
+	}
+	return value
+}
+
+// walk masks the runner's secrets in every string, names included, and what is
+// always sensitive.
+func (m masker) walk(name string, v any) any {
+	switch v := v.(type) {
+	case string:
+		if slices.Contains(alwaysSensitive, name) {
+			return masked
+		}
+		return m.text(v)
+	case []any:
+		for i, item := range v {
+			v[i] = m.walk("", item)
+		}
+	case map[string]any:
+		clean := make(map[string]any, len(v))
+		for name, member := range v {
+			clean[m.text(name)] = m.walk(name, member)
+		}
+		return clean
+	}
+	return v
+}
+
+func encode(v any, escapeHTML bool) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(escapeHTML)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // what was decoded from JSON can be encoded
+	}
+	return b.Bytes()
+}

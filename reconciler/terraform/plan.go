@@ -1,0 +1,148 @@
+package terraform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+	tfjson "github.com/hashicorp/terraform-json"
+
+	"hangar/state"
+)
+
+// planFile is a stack's saved plan, in its folder. It holds secrets.
+const planFile = "plan"
+
+// Plan renders the workspace, initialises it when needed, and saves a plan of
+// it for Apply. It does not look at the provider: what it plans follows from
+// the state alone. A failed terraform is an *Error.
+func (r *Runner) Plan(ctx context.Context, ws state.Workspace) (state.Plan, error) {
+	plan, err := r.plan(ctx, ws)
+	if err != nil {
+		if _, ok := errors.AsType[*Error](err); ok {
+			return state.Plan{}, err
+		}
+		return state.Plan{}, fmt.Errorf("plan stack %s: %w", ws.Stack.Name, err)
+	}
+	return plan, nil
+}
+
+func (r *Runner) plan(ctx context.Context, ws state.Workspace) (state.Plan, error) {
+	dir, err := r.stack(ws.Stack.Name)
+	if err != nil {
+		return state.Plan{}, err
+	}
+	module, err := r.module(ws.Stack)
+	if err != nil {
+		return state.Plan{}, err
+	}
+	if err := r.writeConfig(); err != nil {
+		return state.Plan{}, err
+	}
+	if err := r.render(ws, module, dir); err != nil {
+		return state.Plan{}, err
+	}
+	tf, err := r.command(ws.Stack.Name)
+	if err != nil {
+		return state.Plan{}, err
+	}
+	if err := r.initialise(ctx, tf, ws.Stack, module); err != nil {
+		return state.Plan{}, err
+	}
+	text, err := r.runPlan(ctx, tf, ws.Stack.Name)
+	if err != nil {
+		// Perhaps the folder is not what init left: the next time it runs anew.
+		os.Remove(filepath.Join(dir, marker))
+		return state.Plan{}, err
+	}
+	return r.showPlan(ctx, tf, ws.Stack.Name, text)
+}
+
+// runPlan saves a plan and returns what terraform says of it.
+func (r *Runner) runPlan(ctx context.Context, tf *tfexec.Terraform, stack string) (string, error) {
+	op := "plan stack " + stack
+	var stdout, stderr bytes.Buffer
+	tf.SetStdout(&stdout)
+	tf.SetStderr(&stderr)
+	_, err := tf.Plan(ctx, tfexec.Refresh(false), tfexec.Out(planFile), tfexec.LockTimeout(r.LockTimeout.String()))
+	if err != nil {
+		return "", r.failure(op, err, stderr.String())
+	}
+	if err := private(tf.WorkingDir(), planFile); err != nil {
+		return "", fmt.Errorf("%s: %w", op, err)
+	}
+	return r.mask().text(withoutNote(stdout.String())), nil
+}
+
+// showPlan reads the saved plan.
+func (r *Runner) showPlan(ctx context.Context, tf *tfexec.Terraform, stack, text string) (state.Plan, error) {
+	op := "show the plan of stack " + stack
+	tf.SetStdout(io.Discard)
+	tf.SetStderr(io.Discard)
+	if _, _, err := tf.Version(ctx, false); err != nil { // once; else its answer would be among the plan's
+		return state.Plan{}, r.failure(op, err, "")
+	}
+	var stdout, stderr bytes.Buffer
+	tf.SetStdout(&stdout)
+	tf.SetStderr(&stderr)
+	shown, err := tf.ShowPlanFile(ctx, planFile)
+	if err != nil {
+		return state.Plan{}, r.failure(op, err, stderr.String())
+	}
+	masked, err := r.mask().plan(stdout.Bytes())
+	if err != nil {
+		return state.Plan{}, err
+	}
+	plan := state.Plan{Text: text, JSON: masked, Drift: changes(shown.ResourceDrift)}
+	for _, c := range shown.ResourceChanges {
+		if c.Mode == tfjson.ManagedResourceMode {
+			plan.Changes = append(plan.Changes, change(c))
+		}
+	}
+	return plan, nil
+}
+
+func changes(list []*tfjson.ResourceChange) []state.Change {
+	var found []state.Change
+	for _, c := range list {
+		found = append(found, change(c))
+	}
+	return found
+}
+
+func change(c *tfjson.ResourceChange) state.Change {
+	found := state.Change{Address: c.Address}
+	for _, a := range c.Change.Actions {
+		found.Actions = append(found.Actions, string(a))
+	}
+	if c.Change.Importing != nil {
+		found.ImportID = c.Change.Importing.ID
+	}
+	return found
+}
+
+// withoutNote cuts off where terraform says how to apply the saved plan,
+// which is hangar's to do, with the rule above it.
+func withoutNote(text string) string {
+	if at := strings.LastIndex(text, "\nSaved the plan to: "); at >= 0 {
+		text = strings.TrimRight(text[:at], "\n─")
+	}
+	return strings.TrimRight(text, "\n") + "\n"
+}
+
+// private takes away everybody else's rights to files in dir, of which some
+// may not be there: terraform itself creates them for all to read.
+func private(dir string, names ...string) error {
+	for _, name := range names {
+		if err := os.Chmod(filepath.Join(dir, name), 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

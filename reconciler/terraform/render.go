@@ -1,0 +1,65 @@
+package terraform
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hangar/state"
+	"hangar/tfmodules"
+)
+
+// render writes a stack's root module and the user data of its servers.
+func (r *Runner) render(ws state.Workspace, module tfmodules.Module, dir string) error {
+	root := tfmodules.Root{Module: module, Settings: ws.Stack.Settings, Provider: r.Provider[module.Name]}
+	for _, s := range ws.Servers {
+		root.Servers = append(root.Servers, tfmodules.Server{
+			Name: s.Name,
+			Tags: tfmodules.Tags(r.Instance, ws.Stack.Name, s.Name, r.ExtraTags),
+		})
+	}
+	text, err := tfmodules.Render(root)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "cloud-init"), 0o700); err != nil {
+		return err
+	}
+	if err := r.writeUserData(ws.Servers, dir); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, "main.tf"), text)
+}
+
+// writeUserData writes what is missing only: a machine keeps what it was born
+// with. What belongs to no server any more is removed.
+func (r *Runner) writeUserData(servers []state.Server, dir string) error {
+	wanted := map[string]bool{}
+	for _, s := range servers {
+		path := filepath.Join(dir, filepath.FromSlash(tfmodules.CloudInit(s.Name)))
+		wanted[filepath.Base(path)] = true
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		content, err := r.UserData(s)
+		if err != nil {
+			return fmt.Errorf("user data of %s: %w", s.Name, err)
+		}
+		if err := writeFile(path, content); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "cloud-init"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if !wanted[e.Name()] && strings.HasSuffix(e.Name(), ".yaml") {
+			errs = append(errs, os.Remove(filepath.Join(dir, "cloud-init", e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,129 @@
+package terraform
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+
+	"hangar/state"
+	"hangar/tfmodules"
+)
+
+// Runner plans, applies and reads stacks in a data folder. Many stacks may be
+// worked on at once; one stack only by one caller at a time.
+type Runner struct {
+	Dir    string // the data folder, absolute; stacks/, modules/ and terraform/ are in it
+	Binary Binary
+	Mirror string // DRONE_TERRAFORM_MIRROR, a folder: the only source of providers; empty: their registries
+
+	Env      map[string]string         // terraform's environment, the provider's key included
+	Provider map[string]map[string]any // settings of the provider block, by module name; nothing secret
+
+	Instance  string   // whose servers they are; a tag
+	ExtraTags []string // more tags for every server
+	// UserData makes the user data of a server that is about to be created.
+	UserData func(state.Server) ([]byte, error)
+
+	Secrets     []string      // masked in all that is returned
+	LockTimeout time.Duration // how long to wait for a person's terraform in the same stack
+
+	commands sync.Map      // *tfexec.Terraform by stack: each remembers its version
+	init     chan struct{} // one init at a time: a provider cache cannot bear more
+}
+
+// New returns a runner for a data folder, with a lock timeout of five minutes.
+func New(dir string, binary Binary) (*Runner, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Runner{Dir: dir, Binary: binary, LockTimeout: 5 * time.Minute, init: make(chan struct{}, 1)}, nil
+}
+
+// Install puts copies of modules, named after their content, into the data
+// folder. Stacks refer to them by folder.
+func (r *Runner) Install(modules ...tfmodules.Module) error {
+	for _, m := range modules {
+		if _, err := m.Copy(r.modules()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// KeepModules removes the module copies that are not among folders.
+func (r *Runner) KeepModules(folders ...string) error {
+	var errs []error
+	for _, dir := range []string{r.modules(), r.prepared()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		for _, e := range entries {
+			if !slices.Contains(folders, e.Name()) {
+				errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove unused modules: %w", err)
+	}
+	return nil
+}
+
+// Remove deletes a stack's folder, its state included.
+func (r *Runner) Remove(stack string) error {
+	dir, err := r.stack(stack)
+	if err != nil {
+		return err
+	}
+	r.commands.Delete(stack)
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove stack %s: %w", stack, err)
+	}
+	return nil
+}
+
+func (r *Runner) modules() string  { return filepath.Join(r.Dir, "modules") }
+func (r *Runner) own() string      { return filepath.Join(r.Dir, "terraform") }
+func (r *Runner) prepared() string { return filepath.Join(r.own(), "prepared") }
+
+// stack is a stack's folder. A name that would lead elsewhere is refused.
+func (r *Runner) stack(name string) (string, error) {
+	if name == "" || strings.HasPrefix(name, ".") || name != filepath.Base(name) {
+		return "", fmt.Errorf("stack %q: not a name", name)
+	}
+	return filepath.Join(r.Dir, "stacks", name), nil
+}
+
+func (r *Runner) module(stack state.Stack) (tfmodules.Module, error) {
+	return tfmodules.Open(filepath.Join(r.modules(), stack.Module))
+}
+
+// command returns the terraform of a stack; it is not safe for concurrent
+// use. It is kept, since each new one asks the binary for its version.
+func (r *Runner) command(stack string) (*tfexec.Terraform, error) {
+	if tf, ok := r.commands.Load(stack); ok {
+		return tf.(*tfexec.Terraform), nil
+	}
+	dir, err := r.stack(stack)
+	if err != nil {
+		return nil, err
+	}
+	tf, err := tfexec.NewTerraform(dir, r.Binary.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := tf.SetEnv(r.environment()); err != nil {
+		return nil, err
+	}
+	r.commands.Store(stack, tf)
+	return tf, nil
+}
