@@ -1,0 +1,136 @@
+// Package api serves what Hangar knows and does over HTTP: the REST API of
+// drone/autoscaler, which the drone command line speaks, and Hangar's own
+// stacks, runs and decisions. Who shows the Drone token of an admin may use
+// it; nothing that it answers holds a secret.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"path"
+
+	"github.com/gin-gonic/gin"
+
+	"hangar/state"
+)
+
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 1 << 20
+
+// Store is what the API reads.
+type Store interface {
+	ServerStore
+	StackStore
+	RunStore
+	DecisionStore
+}
+
+// Control is what the API asks of the reconciler. Its methods record what is
+// wanted and return; they wait for no machine.
+type Control interface {
+	// Create adds a server to a pool; with an empty name, to the first one.
+	Create(ctx context.Context, pool string) (state.Server, error)
+	// Destroy drains a server and destroys it; with force, at once.
+	Destroy(ctx context.Context, name string, force bool) error
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+}
+
+// Gate knows whose token it is.
+type Gate interface {
+	// Admin returns the login of the Drone admin who has the token, or an
+	// error that is Unauthorized, Forbidden or Unavailable.
+	Admin(ctx context.Context, token string) (login string, err error)
+}
+
+// Version is what the program is, as GET /version answers it.
+type Version struct {
+	Source  string `json:"source"`
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+}
+
+// API answers requests. Its fields are set before Handler is called.
+type API struct {
+	Root    string       // path under which everything lies (DRONE_HTTP_ROOT); "/" by default
+	Version Version      // of the program
+	Health  func() error // what GET /healthz asks, and tells everybody; healthy without it
+	Log     *slog.Logger // slog's default by default
+
+	store   Store
+	control Control
+	gate    Gate
+}
+
+// New returns an API on what it reads, what it commands, and who may.
+func New(store Store, control Control, gate Gate) *API {
+	return &API{Root: "/", Log: slog.Default(), store: store, control: control, gate: gate}
+}
+
+// Handler returns the API's routes.
+func (a *API) Handler() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.Use(a.trace, a.recovered, protect, bounded)
+	engine.NoRoute(func(c *gin.Context) { answer(c, http.StatusNotFound, "there is no such path") })
+	engine.NoMethod(func(c *gin.Context) {
+		answer(c, http.StatusMethodNotAllowed, c.Request.Method+" is not allowed here")
+	})
+
+	root := engine.Group(path.Join("/", a.Root))
+	get(root, "/version", a.version)
+	get(root, "/healthz", a.healthz)
+	get(root, "/varz", a.varz)
+	a.routes(root.Group("/api", a.authorize))
+	return http.MaxBytesHandler(engine, maxBody)
+}
+
+// routes adds what wants the token of an admin.
+func (a *API) routes(api *gin.RouterGroup) {
+	get(api, "/servers", a.reply(a.listServers))
+	api.POST("/servers", a.reply(a.createServer))
+	get(api, "/servers/:name", a.reply(a.showServer))
+	api.DELETE("/servers/:name", a.reply(a.destroyServer))
+	api.POST("/pause", a.pause)
+	api.POST("/resume", a.resume)
+
+	get(api, "/stacks", a.reply(a.listStacks))
+	get(api, "/stacks/:name", a.reply(a.showStack))
+	get(api, "/stacks/:name/outputs", a.reply(a.showOutputs))
+	get(api, "/stacks/:name/versions", a.reply(a.listVersions))
+
+	get(api, "/runs", a.reply(a.listRuns))
+	get(api, "/runs/:id", a.reply(a.showRun))
+	get(api, "/runs/:id/plan", a.showPlan)
+
+	get(api, "/decisions", a.reply(a.listDecisions))
+}
+
+// get adds a route for GET, and for HEAD as HTTP wants it.
+func get(group *gin.RouterGroup, path string, handler gin.HandlerFunc) {
+	group.Match([]string{http.MethodGet, http.MethodHead}, path, handler)
+}
+
+// reply makes a handler of a function that returns what is to be answered as
+// JSON.
+func (a *API) reply(what func(*gin.Context) (any, error)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		body, err := what(c)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.JSON(http.StatusOK, body)
+	}
+}
+
+// list returns items, never nil: an empty list is [] in JSON, not null.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}

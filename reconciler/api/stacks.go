@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"hangar/state"
+)
+
+// StackStore reads stacks and what is known of their Terraform states.
+type StackStore interface {
+	Stacks(ctx context.Context) ([]state.Stack, error)
+	// Stack returns a stack; NotFound.
+	Stack(ctx context.Context, name string) (state.Stack, error)
+	// Outputs returns the devices of the stack's newest state, by server;
+	// NotFound.
+	Outputs(ctx context.Context, stack string) (map[string]state.Device, error)
+	// Versions returns the stack's state versions without their bytes, newest
+	// first; NotFound.
+	Versions(ctx context.Context, stack string) ([]state.StateVersion, error)
+}
+
+func (a *API) listStacks(c *gin.Context) (any, error) {
+	stacks, err := a.store.Stacks(c.Request.Context())
+	for i := range stacks {
+		stacks[i].Settings = withoutSecrets(stacks[i].Settings)
+	}
+	return list(stacks), err
+}
+
+func (a *API) showStack(c *gin.Context) (any, error) {
+	stack, err := a.store.Stack(c.Request.Context(), c.Param("name"))
+	stack.Settings = withoutSecrets(stack.Settings)
+	return stack, err
+}
+
+func (a *API) showOutputs(c *gin.Context) (any, error) {
+	outputs, err := a.store.Outputs(c.Request.Context(), c.Param("name"))
+	if outputs == nil {
+		outputs = map[string]state.Device{}
+	}
+	return outputs, err
+}
+
+// listVersions answers what is known of the stack's states, without their
+// bytes: they hold secrets.
+func (a *API) listVersions(c *gin.Context) (any, error) {
+	versions, err := a.store.Versions(c.Request.Context(), c.Param("name"))
+	return list(versions), err
+}
+
+// sensitive is what the names of settings with secrets contain. Our own
+// modules have none; a user's own module may.
+var sensitive = []string{"secret", "token", "password", "credential", "private_key", "api_key", "apikey", "user_data", "userdata"}
+
+// withoutSecrets returns a copy of settings with the secrets among them
+// masked, at any depth.
+func withoutSecrets(settings map[string]any) map[string]any {
+	shown := maps.Clone(settings)
+	if shown == nil {
+		return map[string]any{}
+	}
+	for name, value := range shown {
+		shown[name] = shownSetting(name, value)
+	}
+	return shown
+}
+
+func shownSetting(name string, value any) any {
+	lower := strings.ToLower(name)
+	for _, part := range sensitive {
+		if strings.Contains(lower, part) {
+			return "(sensitive)"
+		}
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		return withoutSecrets(value)
+	case []any:
+		items := make([]any, len(value))
+		for i, item := range value {
+			items[i] = shownSetting(name, item)
+		}
+		return items
+	}
+	return value
+}
