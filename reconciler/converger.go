@@ -1,0 +1,204 @@
+package reconciler
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"hangar/state"
+)
+
+// Terraform is what the slow loop needs of the adapter.
+type Terraform interface {
+	// Plan renders the workspace, initialises it when needed, and plans.
+	Plan(ctx context.Context, ws state.Workspace) (state.Plan, error)
+	// Apply applies the plan that Plan saved, with so many changes at once.
+	Apply(ctx context.Context, ws state.Workspace, changes int, on func(state.ApplyEvent)) (state.ApplyResult, error)
+	// Read returns the stack's state, nil when there is none yet, and its devices by server.
+	Read(ctx context.Context, stack state.Stack) (*state.StateVersion, map[string]state.Device, error)
+}
+
+// Stacks is how the slow loop finds its work.
+type Stacks interface {
+	Due(ctx context.Context, now time.Time) ([]state.Stack, error)
+	NextRetry(ctx context.Context, now time.Time) (time.Time, error)
+	Stack(ctx context.Context, name string) (state.Stack, error)
+}
+
+// Runs is how the slow loop writes down what it does: before it does it, and
+// afterwards what came of it.
+type Runs interface {
+	Unfinished(ctx context.Context) ([]state.Run, error)
+	BeginRun(ctx context.Context, stack string, at time.Time) (state.Run, state.Workspace, error)
+	Planned(ctx context.Context, run int64, at time.Time, plan state.Plan, verdict string) error
+	BeginApply(ctx context.Context, run int64, at time.Time) error
+	Finish(ctx context.Context, f state.Finish) error
+}
+
+// News is how the slow loop tells of servers while an apply still runs.
+type News interface {
+	Progress(ctx context.Context, server string, p state.Progress, at time.Time) error
+	Advance(ctx context.Context, o state.Outcome, at time.Time) error
+}
+
+// ConvergerStore is all that the slow loop needs of the store.
+type ConvergerStore interface {
+	Stacks
+	Runs
+	News
+	Commit(ctx context.Context, c state.Changes) error
+}
+
+// Converger is the slow loop.
+type Converger struct {
+	Store     ConvergerStore
+	Terraform Terraform
+	Queue     Queue // looked at once more before a server is destroyed
+
+	Plans   int // plans at once, in each lane
+	Applies int // applies at once, in each lane
+
+	Now      func() time.Time
+	Log      *slog.Logger
+	Finished func() // called when a run ended or a server's phase changed
+
+	wake chan struct{}
+	work sync.WaitGroup
+
+	mu       sync.Mutex
+	inFlight map[string]bool      // stacks with a run
+	making   map[string]makingRun // stacks whose creates are being prepared
+}
+
+// makingRun is a stack between its first look and its apply.
+type makingRun struct {
+	pool    string
+	created time.Time
+}
+
+// lane bounds the terraform processes of one kind of work. Creates have a lane
+// of their own, so that a destroy never waits behind them.
+type lane struct{ plans, applies chan struct{} }
+
+// NewConverger returns a Converger with the defaults of the settings that have
+// one.
+func NewConverger(store ConvergerStore, terraform Terraform, queue Queue) *Converger {
+	return &Converger{
+		Store: store, Terraform: terraform, Queue: queue,
+		Plans: max(2, runtime.NumCPU()), Applies: 16,
+		Now: time.Now, Log: slog.Default(), Finished: func() {},
+		wake:     make(chan struct{}, 1),
+		inFlight: map[string]bool{}, making: map[string]makingRun{},
+	}
+}
+
+// Poke asks for a look at the store at once. It never blocks; pokes coalesce.
+func (c *Converger) Poke() { poke(c.wake) }
+
+// Run converges every stack that is due, several at once, until ctx ends; then
+// it starts nothing new and waits for the applies in flight, which are never
+// cancelled.
+func (c *Converger) Run(ctx context.Context) error {
+	defer c.work.Wait()
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	creates, others := c.newLane(), c.newLane()
+	for ctx.Err() == nil {
+		// The alarm is a safety net for a poke that was missed while the store
+		// could not be read.
+		wait := 30 * time.Second
+		if err := c.start(ctx, creates, others); err != nil && ctx.Err() == nil {
+			c.Log.Error("no stack was looked at", "error", err)
+			wait = 5 * time.Second
+		}
+		now := c.Now()
+		if retry, err := c.Store.NextRetry(ctx, now); err == nil && !retry.IsZero() {
+			wait = max(10*time.Millisecond, min(wait, retry.Sub(now)))
+		}
+		alarm := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-alarm.C:
+		case <-c.wake:
+		}
+		alarm.Stop()
+	}
+	return nil
+}
+
+func (c *Converger) newLane() lane {
+	return lane{plans: make(chan struct{}, c.Plans), applies: make(chan struct{}, c.Applies)}
+}
+
+// start begins the work on every stack that is due and not in flight.
+func (c *Converger) start(ctx context.Context, creates, others lane) error {
+	due, err := c.Store.Due(ctx, c.Now())
+	if err != nil {
+		return err
+	}
+	for _, stack := range due {
+		if !c.claim(stack) {
+			continue
+		}
+		in := others
+		if stack.Applied == 0 {
+			in = creates
+		}
+		c.work.Go(func() {
+			defer c.Poke()
+			defer c.release(stack.Name)
+			c.converge(ctx, stack, in)
+		})
+	}
+	return nil
+}
+
+// claim takes a stack into flight. A stack of new servers is held back while
+// an earlier one of its pool is being prepared: what is decided in the course
+// of a burst then joins it, and the burst makes few stacks. Stacks of one
+// decision go together.
+func (c *Converger) claim(s state.Stack) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inFlight[s.Name] {
+		return false
+	}
+	if s.Applied == 0 {
+		for _, m := range c.making {
+			if m.pool == s.Pool && m.created.Before(s.Created) {
+				return false
+			}
+		}
+		c.making[s.Name] = makingRun{s.Pool, s.Created}
+	}
+	c.inFlight[s.Name] = true
+	return true
+}
+
+// prepared lets the next stacks of the pool begin.
+func (c *Converger) prepared(stack string) {
+	c.mu.Lock()
+	delete(c.making, stack)
+	c.mu.Unlock()
+	c.Poke()
+}
+
+func (c *Converger) release(stack string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.making, stack)
+	delete(c.inFlight, stack)
+}
+
+// take waits for a place among slots; it reports false when ctx ends first.
+func take(ctx context.Context, slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

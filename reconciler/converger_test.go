@@ -1,0 +1,242 @@
+package reconciler_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"hangar/state"
+)
+
+// A burst makes few stacks: the first create goes at once, and what is decided
+// while it is being prepared goes together.
+func TestBurstGoesTogether(t *testing.T) {
+	h := newHouse(t, pool(0, 20))
+	h.rec.StackSize = 25
+	planning, proceed := make(chan string), make(chan struct{})
+	h.tf.plan = func(ws state.Workspace, _ *state.Plan) error {
+		planning <- ws.Stack.Name
+		<-proceed
+		return nil
+	}
+	h.queue.set(waiting(1)...)
+	h.pass()
+	h.start()
+	first := <-planning
+	for n := 2; n <= 6; n++ {
+		h.queue.set(waiting(n)...)
+		h.pass()
+		h.conv.Poke()
+	}
+	proceed <- struct{}{}
+	if second := <-planning; second == first {
+		t.Fatal("the first stack was planned again")
+	}
+	proceed <- struct{}{}
+	h.until("six servers run", func() bool { return h.phases()[state.Running] == 6 })
+	if planned, _ := h.tf.runs(); planned != 2 {
+		t.Errorf("%d plans for a burst of six; want two", planned)
+	}
+}
+
+func TestRefusedPlanIsNotApplied(t *testing.T) {
+	h := newHouse(t, pool(1, 2))
+	h.tf.plan = func(ws state.Workspace, p *state.Plan) error {
+		p.Changes = append(p.Changes, state.Change{Address: `module.devices.x.y["other"]`, Actions: []string{"delete"}})
+		return nil
+	}
+	h.pass()
+	h.start()
+	h.until("the run is refused", func() bool { return refusedRuns(t, h) == 1 })
+	run := h.lastRun()
+	if _, applied := h.tf.runs(); applied != 0 || !strings.Contains(run.Verdict, "would be destroyed, which is not wanted") {
+		t.Errorf("applied %d; run %+v", applied, run)
+	}
+	plan, err := h.store.RunPlan(t.Context(), run.ID)
+	if err != nil || plan.Text == "" {
+		t.Errorf("the refused plan cannot be read: %+v, %v", plan, err)
+	}
+	h.conv.Poke()
+	h.pass()
+	if planned, _ := h.tf.runs(); planned != 1 {
+		t.Errorf("planned %d times before its backoff had passed", planned)
+	}
+	h.tf.mu.Lock()
+	h.tf.plan = nil
+	h.tf.mu.Unlock()
+	h.wait(time.Minute)
+	h.conv.Poke()
+	h.until("planned again after the backoff", func() bool { return h.phases()[state.Running] == 1 })
+}
+
+func refusedRuns(t *testing.T, h *house) int {
+	runs, err := h.store.Runs(t.Context(), state.RunFilter{Phase: state.RunRefused})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(runs)
+}
+
+func TestFailedPlanIsTriedAgain(t *testing.T) {
+	h := newHouse(t, pool(1, 2))
+	h.tf.plan = func(state.Workspace, *state.Plan) error { return errBroken }
+	h.pass()
+	h.start()
+	h.until("the run has failed", func() bool {
+		runs, _ := h.store.Runs(t.Context(), state.RunFilter{Phase: state.RunErrored})
+		return len(runs) == 1
+	})
+	if p := h.phases(); p[state.Pending] != 1 {
+		t.Errorf("a failed plan has done nothing to its servers: %v", p)
+	}
+	h.tf.mu.Lock()
+	h.tf.plan = nil
+	h.tf.mu.Unlock()
+	h.wait(time.Minute)
+	h.conv.Poke()
+	h.until("it was planned again", func() bool { return h.phases()[state.Running] == 1 })
+}
+
+func TestUncleanStackIsNotPlannedAgain(t *testing.T) {
+	h := newHouse(t, pool(3, 3))
+	h.tf.apply = func(ws state.Workspace, devices map[string]state.Device) error {
+		devices[ws.Servers[0].Name] = state.Device{ID: "1", State: "active"}
+		return errBroken
+	}
+	h.pass()
+	h.start()
+	h.until("the run has failed", func() bool { return h.phases()[state.Failed] == 2 })
+	if p := h.phases(); p[state.Running] != 1 {
+		t.Errorf("the finished sibling is lost: %v", p)
+	}
+	h.wait(time.Hour)
+	for range 3 {
+		if d := h.pass(); d.Pools[0].Create != 0 || d.Pools[0].Billed != 3 {
+			t.Errorf("servers in error do not count against the maximum: %+v", d.Pools[0])
+		}
+		h.conv.Poke()
+	}
+	if planned, _ := h.tf.runs(); planned != 1 {
+		t.Errorf("planned %d times", planned)
+	}
+	stacks, _ := h.store.Stacks(t.Context())
+	if stacks[0].Unclean == "" {
+		t.Error("the stack does not say why it is not planned")
+	}
+	for _, s := range h.servers() {
+		if s.Phase == state.Failed && !strings.Contains(s.Error, "broken") {
+			t.Errorf("server %s does not say what went wrong: %q", s.Name, s.Error)
+		}
+	}
+}
+
+// A stage that was accepted between the drain and the destruction is seen by
+// the last look, and its server lives.
+func TestLastLookSparesABusyServer(t *testing.T) {
+	h := newHouse(t, pool(0, 2))
+	h.queue.set(waiting(1)...)
+	h.pass()
+	h.start()
+	h.until("one runs", func() bool { return h.phases()[state.Running] == 1 })
+	name := h.servers()[0].Name
+	h.queue.set()
+	for range 4 {
+		h.pass()
+	}
+	if p := h.phases(); p[state.Stopping] != 1 {
+		t.Fatalf("phases %v", p)
+	}
+	h.queue.set(working(name)...)
+	h.conv.Poke()
+	h.until("it drains again", func() bool { return h.phases()[state.Shutdown]+h.phases()[state.Running] == 1 })
+	if run := h.lastRun(); run.Phase != state.RunDiscarded || !strings.Contains(run.Error, name) {
+		t.Errorf("run %+v", run)
+	}
+	if _, applied := h.tf.runs(); applied != 1 {
+		t.Errorf("%d applies; want the create alone", applied)
+	}
+	h.queue.set()
+	h.pass()
+	h.pass()
+	h.conv.Poke()
+	for range 6 {
+		h.pass()
+		h.conv.Poke()
+	}
+	h.until("it goes when it is done", func() bool { return len(h.servers()) == 0 })
+}
+
+// What is wanted changes while a plan is made: the plan is stale, and is made
+// again instead of applied.
+func TestStalePlanIsDiscarded(t *testing.T) {
+	h := newHouse(t, pool(0, 5))
+	h.queue.set(waiting(2)...)
+	h.pass()
+	first := true
+	h.tf.plan = func(state.Workspace, *state.Plan) error {
+		if first {
+			first = false
+			return h.rec.Destroy(context.WithoutCancel(t.Context()), h.servers()[0].Name, false)
+		}
+		return nil
+	}
+	h.start()
+	h.until("the one still wanted runs", func() bool { return h.phases()[state.Running] == 1 && len(h.servers()) == 1 })
+	runs, _ := h.store.Runs(t.Context(), state.RunFilter{Phase: state.RunDiscarded})
+	if len(runs) != 1 {
+		t.Errorf("%d discarded runs; want the stale one", len(runs))
+	}
+}
+
+// Asked to stop, the loop starts nothing new and waits for the apply.
+func TestStopWaitsForApply(t *testing.T) {
+	h := newHouse(t, pool(1, 2))
+	h.tf.applying, h.tf.proceed = make(chan string), make(chan struct{})
+	h.pass()
+	stop := h.start()
+	<-h.tf.applying
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	select {
+	case <-stopped:
+		t.Fatal("it did not wait for the apply")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(h.tf.proceed)
+	<-stopped
+	if p := h.phases(); p[state.Running] != 1 {
+		t.Errorf("the end of the apply was not recorded: %v", p)
+	}
+}
+
+// A process that died in mid-apply left a run that the next one judges by the
+// state: what is there runs, the rest is in error.
+func TestInterruptedRunIsSettled(t *testing.T) {
+	h := newHouse(t, pool(2, 2))
+	h.pass()
+	due, err := h.store.Due(t.Context(), h.now)
+	if err != nil || len(due) != 1 {
+		t.Fatalf("due: %v, %v", due, err)
+	}
+	run, ws, err := h.store.BeginRun(t.Context(), due[0].Name, h.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.store.Planned(t.Context(), run.ID, h.now, state.Plan{}, "passed"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.store.BeginApply(t.Context(), run.ID, h.now); err != nil {
+		t.Fatal(err)
+	}
+	h.tf.devices(ws.Stack.Name)[ws.Servers[0].Name] = state.Device{ID: "1", State: "active"}
+	h.restart()
+	h.start()
+	h.until("settled", func() bool { return h.phases()[state.Running] == 1 && h.phases()[state.Failed] == 1 })
+	if got := h.lastRun(); got.Phase != state.RunInterrupted {
+		t.Errorf("run %+v", got)
+	}
+	if planned, _ := h.tf.runs(); planned != 0 {
+		t.Errorf("the stack was planned again before a recovery")
+	}
+}

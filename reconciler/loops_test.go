@@ -1,0 +1,259 @@
+package reconciler_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"hangar/reconciler"
+	"hangar/state"
+	"hangar/state/sqlite"
+)
+
+// queue is a Drone server's queue that a test writes.
+type queue struct {
+	mu     sync.Mutex
+	stages []state.Stage
+	err    error
+	reads  int
+}
+
+func (q *queue) Queue(context.Context) ([]state.Stage, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reads++
+	return slices.Clone(q.stages), q.err
+}
+
+func (q *queue) set(stages ...state.Stage) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stages = stages
+}
+
+// waiting makes n stages that wait for linux/amd64.
+func waiting(n int) (stages []state.Stage) {
+	for i := range n {
+		stages = append(stages, state.Stage{ID: int64(i + 1), RepoID: 1, Name: "default", OS: "linux", Arch: "amd64"})
+	}
+	return stages
+}
+
+// working makes one stage that runs on each machine.
+func working(machines ...string) (stages []state.Stage) {
+	for i, m := range machines {
+		stages = append(stages, state.Stage{ID: int64(i + 1), RepoID: 1, Name: "default", OS: "linux", Arch: "amd64", Machine: m, Running: true})
+	}
+	return stages
+}
+
+// terraform holds states as terraform would, one a stack, and does to them
+// what a workspace asks for. Its hooks let a test get in between.
+type terraform struct {
+	mu       sync.Mutex
+	states   map[string]map[string]state.Device
+	serial   int64
+	planned  []string // stacks, in order
+	applied  []string
+	plan     func(ws state.Workspace, p *state.Plan) error
+	apply    func(ws state.Workspace, devices map[string]state.Device) error
+	applying chan string   // told of every apply that begins, when not nil
+	proceed  chan struct{} // an apply waits for it, when not nil
+}
+
+func (tf *terraform) devices(stack string) map[string]state.Device {
+	if tf.states == nil {
+		tf.states = map[string]map[string]state.Device{}
+	}
+	if tf.states[stack] == nil {
+		tf.states[stack] = map[string]state.Device{}
+	}
+	return tf.states[stack]
+}
+
+func (tf *terraform) Plan(_ context.Context, ws state.Workspace) (state.Plan, error) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	tf.planned = append(tf.planned, ws.Stack.Name)
+	p := state.Plan{Text: "plan of " + ws.Stack.Name, JSON: []byte(`{}`)}
+	wanted := map[string]bool{}
+	for _, s := range ws.Servers {
+		wanted[s.Name] = true
+		if _, there := tf.devices(ws.Stack.Name)[s.Name]; !there {
+			p.Changes = append(p.Changes, state.Change{Address: reconciler.Address(ws.Stack.Resource, s.Name), Actions: []string{"create"}})
+		}
+	}
+	for name := range tf.devices(ws.Stack.Name) {
+		if !wanted[name] {
+			p.Changes = append(p.Changes, state.Change{Address: reconciler.Address(ws.Stack.Resource, name), Actions: []string{"delete"}})
+		}
+	}
+	if tf.plan != nil {
+		return p, tf.plan(ws, &p)
+	}
+	return p, nil
+}
+
+func (tf *terraform) Apply(_ context.Context, ws state.Workspace, _ int, on func(state.ApplyEvent)) (state.ApplyResult, error) {
+	if tf.applying != nil {
+		tf.applying <- ws.Stack.Name
+	}
+	if tf.proceed != nil {
+		<-tf.proceed
+	}
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	tf.applied = append(tf.applied, ws.Stack.Name)
+	tf.serial++
+	devices := tf.devices(ws.Stack.Name)
+	if tf.apply != nil {
+		return state.ApplyResult{Log: "log"}, tf.apply(ws, devices)
+	}
+	wanted := map[string]bool{}
+	for _, s := range ws.Servers {
+		wanted[s.Name] = true
+		if _, there := devices[s.Name]; !there {
+			d := state.Device{ID: "id-" + s.Name, Address: "10.0.0.1", State: "active"}
+			devices[s.Name] = d
+			on(state.ApplyEvent{Server: s.Name, Action: "create", Done: true, ID: d.ID, Device: &d})
+		}
+	}
+	maps.DeleteFunc(devices, func(name string, _ state.Device) bool { return !wanted[name] })
+	return state.ApplyResult{Log: "log"}, nil
+}
+
+func (tf *terraform) Read(_ context.Context, stack state.Stack) (*state.StateVersion, map[string]state.Device, error) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	return &state.StateVersion{Serial: tf.serial, Lineage: "l", SHA256: "s", Size: 2, Bytes: []byte("{}")}, maps.Clone(tf.devices(stack.Name)), nil
+}
+
+func (tf *terraform) runs() (planned, applied int) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	return len(tf.planned), len(tf.applied)
+}
+
+// house is both loops over a real store, a queue and a terraform of the
+// test's. Its clock goes only when told to.
+type house struct {
+	t     *testing.T
+	store *sqlite.Store
+	queue *queue
+	tf    *terraform
+	rec   *reconciler.Reconciler
+	conv  *reconciler.Converger
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newHouse(t *testing.T, pool state.Pool) *house {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "database.sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	h := &house{t: t, store: store, queue: &queue{}, tf: &terraform{}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	clock := func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }
+	quiet := slog.New(slog.DiscardHandler)
+	h.rec = reconciler.New(h.queue, store, []state.Pool{pool})
+	h.rec.Now, h.rec.Log, h.rec.StackSize = clock, quiet, 3
+	h.restart()
+	h.conv.Now = clock
+	return h
+}
+
+// restart replaces the slow loop, as a new process would.
+func (h *house) restart() {
+	h.conv = reconciler.NewConverger(h.store, h.tf, h.queue)
+	h.conv.Log = slog.New(slog.DiscardHandler)
+	h.conv.Now = func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }
+}
+
+func (h *house) pass() state.Decision {
+	h.t.Helper()
+	h.mu.Lock()
+	h.now = h.now.Add(time.Second)
+	h.mu.Unlock()
+	d, err := h.rec.Pass(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return d
+}
+
+func (h *house) wait(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = h.now.Add(d)
+}
+
+// start runs the slow loop until stop, or the test's end.
+func (h *house) start() (stop func()) {
+	ctx, cancel := context.WithCancel(h.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.conv.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			h.t.Error(err)
+		}
+	})
+	h.t.Cleanup(stop)
+	return stop
+}
+
+// until waits for a condition that the loops bring about.
+func (h *house) until(what string, is func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !is(); {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%s: did not come about; servers %v", what, h.phases())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func (h *house) servers() []state.Server {
+	h.t.Helper()
+	snap, err := h.store.Snapshot(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return snap.Servers
+}
+
+func (h *house) phases() map[state.Phase]int {
+	count := map[state.Phase]int{}
+	for _, s := range h.servers() {
+		count[s.Phase]++
+	}
+	return count
+}
+
+func (h *house) lastRun() state.Run {
+	h.t.Helper()
+	runs, err := h.store.Runs(h.t.Context(), state.RunFilter{Limit: 1})
+	if err != nil || len(runs) == 0 {
+		h.t.Fatalf("runs: %v %v", runs, err)
+	}
+	return runs[0]
+}
+
+func pool(min, max int) state.Pool {
+	return state.Pool{
+		Name: "default", Min: min, Max: max, Concurrency: 1, NamePrefix: "agent-",
+		Platform:   state.Platform{OS: "linux", Arch: "amd64"},
+		Candidates: []state.Candidate{{Name: "ewr1/small", Provider: "packet", Module: "packet-00000000", Resource: "equinix_metal_device.server", Settings: map[string]any{"facility": "ewr1"}}},
+	}
+}
+
+var errBroken = errors.New("broken")

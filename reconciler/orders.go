@@ -1,0 +1,131 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"hangar/reconciler/scale"
+	"hangar/state"
+)
+
+// Create adds one server to the named pool, or to the first one when the name
+// is empty, whatever the queue shows. A pool at its maximum is a Conflict.
+func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, error) {
+	if pool == "" {
+		pool = r.Pools[0].Name
+	}
+	p := r.pool(pool)
+	if p.Name == "" {
+		return state.Server{}, state.Errorf(state.NotFound, "there is no pool %q; the pools are: %s", pool, strings.Join(r.poolNames(), ", "))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var made state.Server
+	err := r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
+		billed := 0
+		for _, s := range snap.Servers {
+			if s.Pool == p.Name && s.Phase.Billed() {
+				billed++
+			}
+		}
+		if billed >= p.Max {
+			return state.Changes{}, state.Errorf(state.Conflict,
+				"pool %s has %d servers, its maximum; raise DRONE_POOL_MAX or destroy one first", p.Name, billed)
+		}
+		at := r.Now().UTC()
+		stacks, servers := place(p, scale.Candidate(p, snap.Backoffs, at), 1, r.StackSize, snap, at)
+		servers[0].Reason = "asked for by an admin"
+		made = servers[0]
+		return state.Changes{At: at, Stacks: stacks, Servers: servers}, nil
+	})
+	return made, err
+}
+
+// Destroy lets a server leave: it drains first and is destroyed when no stage
+// is left on it. With force it is destroyed at once, whatever runs on it.
+// Destroying what is leaving or gone already changes nothing.
+func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.order(ctx, func(state.Snapshot) (state.Changes, error) {
+		s, err := r.Records.Server(ctx, name)
+		if err != nil {
+			return state.Changes{}, err
+		}
+		m := state.Move{Server: name, From: s.Phase, To: s.Phase, Condemned: true, Forced: force, Reason: "an admin asked for it to be destroyed"}
+		if force {
+			m.Reason += " at once, whatever runs on it"
+		}
+		switch s.Phase {
+		case state.Stopped, state.Stopping:
+			return state.Changes{}, errGone
+		case state.Failed:
+			return state.Changes{}, state.Errorf(state.Conflict,
+				"server %s is in error (%s) and its stack %s is not planned again, because its last run did not finish cleanly; look for the device at the provider before you remove it there", name, s.Error, s.Stack)
+		case state.Pending:
+			m.To = state.Stopped
+		case state.Creating, state.Created, state.Staging, state.Running, state.Shutdown:
+			switch {
+			case force:
+				m.To = state.Stopping
+			case s.Phase == state.Running:
+				m.To = state.Shutdown
+			}
+		}
+		return state.Changes{At: r.Now().UTC(), Moves: []state.Move{m}}, nil
+	})
+}
+
+// order commits what make builds on the newest snapshot, again as long as the
+// slow loop gets in between.
+func (r *Reconciler) order(ctx context.Context, make func(state.Snapshot) (state.Changes, error)) error {
+	for {
+		snap, err := r.Records.Snapshot(ctx)
+		if err != nil {
+			return fmt.Errorf("read the records: %w", err)
+		}
+		c, err := make(snap)
+		if err == errGone {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = r.Records.Commit(ctx, c)
+		if state.CodeOf(err) == state.Conflict {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("commit the order: %w", err)
+		}
+		r.Log.Info("ordered", "servers", len(c.Servers), "moves", len(c.Moves))
+		r.Committed()
+		r.Poke()
+		return nil
+	}
+}
+
+// Pause stops the making and removing of servers until Resume. What has begun
+// goes on.
+func (r *Reconciler) Pause(ctx context.Context) error { return r.setPaused(ctx, true) }
+
+// Resume ends a pause.
+func (r *Reconciler) Resume(ctx context.Context) error { return r.setPaused(ctx, false) }
+
+func (r *Reconciler) setPaused(ctx context.Context, paused bool) error {
+	if err := r.Records.SetPaused(ctx, paused); err != nil {
+		return fmt.Errorf("record the pause: %w", err)
+	}
+	r.Log.Info("paused by an admin", "paused", paused)
+	r.Poke()
+	return nil
+}
+
+func (r *Reconciler) poolNames() []string {
+	names := []string{}
+	for _, p := range r.Pools {
+		names = append(names, p.Name)
+	}
+	return names
+}

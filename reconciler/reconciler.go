@@ -1,0 +1,199 @@
+// Package reconciler holds Hangar's control loops. The fast one, Reconciler,
+// observes the build queue, decides and commits, in milliseconds. The slow
+// one, Converger, takes every stack from what it is to what is wanted, through
+// Terraform. They meet in the store and only ever wake each other.
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"hangar/reconciler/scale"
+	"hangar/state"
+)
+
+// Queue reads the Drone server's build queue.
+type Queue interface {
+	Queue(ctx context.Context) ([]state.Stage, error)
+}
+
+// Records is what the fast loop needs of the store.
+type Records interface {
+	Snapshot(ctx context.Context) (state.Snapshot, error)
+	Commit(ctx context.Context, c state.Changes) error
+	Server(ctx context.Context, name string) (state.Server, error)
+	SetPaused(ctx context.Context, paused bool) error
+}
+
+// Reconciler is the fast loop. Its methods may be called at any time.
+type Reconciler struct {
+	Queue     Queue
+	Records   Records
+	Pools     []state.Pool
+	StackSize int           // servers in a stack, at most
+	Interval  time.Duration // between reads of the queue
+	Now       func() time.Time
+	Log       *slog.Logger
+	Committed func() // called when something was committed that the slow loop may act upon
+
+	wake chan struct{}
+
+	mu sync.Mutex // serialises passes and orders
+
+	seen    sync.Mutex // guards what follows
+	current state.Decision
+	failure error     // of the last pass
+	begun   time.Time // of the pass that runs; zero: none does
+}
+
+// New returns a Reconciler with the defaults of the settings that have one.
+func New(queue Queue, records Records, pools []state.Pool) *Reconciler {
+	return &Reconciler{
+		Queue: queue, Records: records, Pools: pools,
+		StackSize: 25, Interval: 10 * time.Second,
+		Now: time.Now, Log: slog.Default(), Committed: func() {},
+		wake: make(chan struct{}, 1),
+	}
+}
+
+// Poke asks for a pass at once. It never blocks; pokes coalesce.
+func (r *Reconciler) Poke() { poke(r.wake) }
+
+func poke(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run makes a pass now, every Interval and whenever it is poked, until ctx
+// ends. A pass that fails is logged and made again; it ends nothing.
+func (r *Reconciler) Run(ctx context.Context) error {
+	tick := time.NewTicker(r.Interval)
+	defer tick.Stop()
+	for {
+		if _, err := r.Pass(ctx); err != nil && ctx.Err() == nil {
+			r.Log.Error("nothing was decided", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-r.wake:
+		}
+	}
+}
+
+// Pass observes, decides and commits once. If a part of the observation
+// fails, nothing is decided.
+func (r *Reconciler) Pass(ctx context.Context) (state.Decision, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note(func() { r.begun = r.Now() })
+	d, err := r.pass(ctx)
+	r.note(func() {
+		r.begun, r.failure = time.Time{}, err
+		if err == nil {
+			r.current = d
+		}
+	})
+	return d, err
+}
+
+func (r *Reconciler) note(what func()) {
+	r.seen.Lock()
+	defer r.seen.Unlock()
+	what()
+}
+
+func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
+	// The queue is read before the records, so that a server that the records
+	// show as idle is idle by a read no newer than them.
+	at := r.Now().UTC()
+	stages, err := r.Queue.Queue(ctx)
+	if err != nil {
+		return state.Decision{}, fmt.Errorf("read the build queue: %w", err)
+	}
+	for {
+		snap, err := r.Records.Snapshot(ctx)
+		if err != nil {
+			return state.Decision{}, fmt.Errorf("read the records: %w", err)
+		}
+		d := scale.Decide(scale.Observation{
+			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused,
+		}, r.Pools)
+		c := r.changes(d, snap)
+		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {
+			return d, nil
+		}
+		err = r.Records.Commit(ctx, c)
+		if state.CodeOf(err) == state.Conflict {
+			continue // the slow loop was quicker: what it changed is seen next time round
+		}
+		if err != nil {
+			return state.Decision{}, fmt.Errorf("commit the decision: %w", err)
+		}
+		if d.Changed() {
+			r.logDecision(d, c)
+			r.Committed()
+		}
+		return d, nil
+	}
+}
+
+func (r *Reconciler) logDecision(d state.Decision, c state.Changes) {
+	count := make(map[state.Action]int)
+	for _, s := range d.Servers {
+		count[s.Action]++
+	}
+	waiting := 0
+	for _, p := range d.Pools {
+		waiting += p.Waiting
+	}
+	r.Log.Info("decided", "waiting", waiting, "create", len(c.Servers), "stacks", len(c.Stacks),
+		"drain", count[state.Drain], "revive", count[state.Revive], "stop", count[state.Stop], "drop", count[state.Drop])
+	for _, p := range d.Pools {
+		if p.Create > 0 || p.Held != "" {
+			r.Log.Info("pool", "pool", p.Pool, "reason", p.Reason)
+		}
+	}
+	for _, s := range d.Servers {
+		if s.Action != state.Keep {
+			r.Log.Info("server", "server", s.Server, "action", s.Action, "reason", s.Reason)
+		}
+	}
+}
+
+// Current returns the newest decision, every kept server's reason included,
+// and the error of the last pass, if it failed.
+func (r *Reconciler) Current() (d state.Decision, err error) {
+	r.note(func() { d, err = r.current, r.failure })
+	return d, err
+}
+
+// Health reports a loop that hangs. A Drone server that does not answer is not
+// a failure of hangar's: the pass ends with an error and is made again.
+func (r *Reconciler) Health() error {
+	var begun time.Time
+	r.note(func() { begun = r.begun })
+	if hung := r.Now().Sub(begun); !begun.IsZero() && hung > 2*time.Minute {
+		return state.Errorf(state.Unavailable, "the reconcile loop has hung for %s", hung.Round(time.Second))
+	}
+	return nil
+}
+
+func (r *Reconciler) pool(name string) state.Pool {
+	for _, p := range r.Pools {
+		if p.Name == name {
+			return p
+		}
+	}
+	return state.Pool{}
+}
+
+// errGone tells that a server is beyond orders.
+var errGone = errors.New("the server is gone")

@@ -1,0 +1,151 @@
+package reconciler_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"hangar/state"
+)
+
+func TestQueueToServersAndBack(t *testing.T) {
+	h := newHouse(t, pool(0, 10))
+	h.queue.set(waiting(4)...)
+	h.pass()
+	h.start()
+	h.until("four servers run", func() bool { return h.phases()[state.Running] == 4 })
+	stacks, err := h.store.Stacks(t.Context())
+	if err != nil || len(stacks) != 2 {
+		t.Fatalf("4 servers in stacks of at most 3: %d stacks, %v", len(stacks), err)
+	}
+	names := map[string]bool{}
+	for _, s := range h.servers() {
+		names[s.Name] = true
+		if s.ID != "id-"+s.Name || s.Address == "" || s.Started.IsZero() || s.Provider != "packet" || s.Capacity != 1 {
+			t.Errorf("server %+v", s)
+		}
+	}
+	if len(names) != 4 {
+		t.Errorf("names %v are not unique", names)
+	}
+
+	h.queue.set()
+	h.pass() // seen idle
+	h.pass() // drains: idle for longer than 0
+	h.pass() // quiet once
+	h.pass() // quiet twice: stops
+	h.conv.Poke()
+	h.until("no server is left", func() bool { return len(h.servers()) == 0 })
+}
+
+func TestNothingToDoStartsNoTerraform(t *testing.T) {
+	h := newHouse(t, pool(1, 2))
+	h.pass()
+	h.start()
+	h.until("the minimum runs", func() bool { return h.phases()[state.Running] == 1 })
+	for range 5 {
+		h.pass()
+		h.conv.Poke()
+	}
+	if planned, applied := h.tf.runs(); planned != 1 || applied != 1 {
+		t.Errorf("%d plans and %d applies; want one of each", planned, applied)
+	}
+	before, _ := h.store.Decisions(t.Context(), 0, 100)
+	h.pass()
+	after, _ := h.store.Decisions(t.Context(), 0, 100)
+	if len(before) != len(after) {
+		t.Errorf("a pass that found nothing new recorded a decision")
+	}
+}
+
+func TestFailedReadDecidesNothing(t *testing.T) {
+	h := newHouse(t, pool(2, 4))
+	h.queue.err = errBroken
+	if _, err := h.rec.Pass(t.Context()); err == nil || !strings.Contains(err.Error(), "build queue") {
+		t.Errorf("err = %v", err)
+	}
+	if n := len(h.servers()); n != 0 {
+		t.Errorf("%d servers were made", n)
+	}
+	if _, err := h.rec.Current(); err == nil {
+		t.Error("the failure is not told")
+	}
+}
+
+func TestOrders(t *testing.T) {
+	h := newHouse(t, pool(0, 2))
+	ctx := t.Context()
+	made, err := h.rec.Create(ctx, "")
+	if err != nil || made.Phase != state.Pending {
+		t.Fatalf("create: %+v, %v", made, err)
+	}
+	if _, err := h.rec.Create(ctx, "no such"); state.CodeOf(err) != state.NotFound {
+		t.Errorf("unknown pool: %v", err)
+	}
+	if _, err := h.rec.Create(ctx, "default"); err != nil {
+		t.Errorf("second: %v", err)
+	}
+	if _, err := h.rec.Create(ctx, "default"); state.CodeOf(err) != state.Conflict {
+		t.Errorf("above the maximum: %v", err)
+	}
+	if err := h.rec.Destroy(ctx, "no such", false); state.CodeOf(err) != state.NotFound {
+		t.Errorf("unknown server: %v", err)
+	}
+	// A server whose create has not begun is dropped, and no terraform runs for it.
+	if err := h.rec.Destroy(ctx, made.Name, false); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := h.store.Server(ctx, made.Name); err != nil || s.Phase != state.Stopped {
+		t.Errorf("pending, destroyed: %+v, %v", s, err)
+	}
+	h.start()
+	h.until("the other runs", func() bool { return h.phases()[state.Running] == 1 })
+	other := h.servers()[0]
+	h.queue.set(working(other.Name)...)
+	if err := h.rec.Destroy(ctx, other.Name, false); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		h.pass()
+	}
+	if s, _ := h.store.Server(ctx, other.Name); s.Phase != state.Shutdown || !s.Condemned {
+		t.Errorf("a server that works was not left to drain: %+v", s)
+	}
+	if err := h.rec.Destroy(ctx, other.Name, true); err != nil {
+		t.Fatal(err)
+	}
+	h.conv.Poke()
+	h.until("force destroys it whatever it runs", func() bool { return len(h.servers()) == 0 })
+	if err := h.rec.Destroy(ctx, other.Name, true); err != nil {
+		t.Errorf("destroying what is gone: %v", err)
+	}
+}
+
+func TestPause(t *testing.T) {
+	h := newHouse(t, pool(0, 2))
+	if err := h.rec.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.queue.set(waiting(2)...)
+	if d := h.pass(); d.Pools[0].Held != "paused" || len(h.servers()) != 0 {
+		t.Errorf("paused: %+v", d.Pools[0])
+	}
+	if err := h.rec.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if h.pass(); len(h.servers()) != 2 {
+		t.Errorf("resumed: %d servers", len(h.servers()))
+	}
+}
+
+func TestHealth(t *testing.T) {
+	h := newHouse(t, pool(0, 1))
+	if err := h.rec.Health(); err != nil {
+		t.Errorf("before the first pass: %v", err)
+	}
+	h.pass()
+	h.wait(time.Hour)
+	if err := h.rec.Health(); err != nil {
+		t.Errorf("no pass runs: %v", err)
+	}
+}
