@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is every setting of the reconciler, each from one environment
+// variable. The names are those of drone/autoscaler and of its Packet guide
+// where it has one. The help tag is what `hangar serve --help` prints.
+type Config struct {
+	ServerProto string `env:"DRONE_SERVER_PROTO" envDefault:"https" help:"protocol of the Drone server: http or https"`
+	ServerHost  string `env:"DRONE_SERVER_HOST" need:"the host name of your Drone server, such as drone.example.com" help:"host name of the Drone server, with its port if it is not the usual one"`
+	ServerToken string `env:"DRONE_SERVER_TOKEN" need:"the token of a Drone admin, from the account page of your Drone server" help:"token of a Drone admin; the queue is read with it"`
+
+	AgentToken       string            `env:"DRONE_AGENT_TOKEN" need:"the DRONE_RPC_SECRET of your Drone server" help:"the Drone server's DRONE_RPC_SECRET, given to the agents"`
+	AgentConcurrency int               `env:"DRONE_AGENT_CONCURRENCY" envDefault:"2" help:"builds that one server runs at once"`
+	AgentImage       string            `env:"DRONE_AGENT_IMAGE" envDefault:"drone/drone-runner-docker:1" help:"image of the agent"`
+	AgentOS          string            `env:"DRONE_AGENT_OS" envDefault:"linux" help:"operating system that the agents offer"`
+	AgentArch        string            `env:"DRONE_AGENT_ARCH" envDefault:"amd64" help:"architecture that the agents offer"`
+	AgentVariant     string            `env:"DRONE_AGENT_VARIANT" help:"variant of the architecture, such as v8"`
+	AgentVersion     string            `env:"DRONE_AGENT_VERSION" help:"drone/autoscaler's name for the variant"`
+	AgentKernel      string            `env:"DRONE_AGENT_KERNEL" help:"kernel version that the agents offer"`
+	AgentLabels      map[string]string `env:"DRONE_AGENT_LABELS" help:"labels that the agents offer: key:value,key:value"`
+	AgentEnviron     []string          `env:"DRONE_AGENT_ENVIRON" help:"more environment of the agent: KEY=value,KEY=value"`
+	AgentEnvFile     string            `env:"DRONE_AGENT_ENV_FILE" help:"file with more environment of the agent, a KEY=value a line"`
+	AgentVolumes     []string          `env:"DRONE_AGENT_VOLUMES" help:"volumes of the agent: /host:/container,..."`
+	AgentNamePrefix  string            `env:"DRONE_AGENT_NAME_PREFIX" envDefault:"agent-" help:"what server names begin with"`
+
+	PoolMin           int           `env:"DRONE_POOL_MIN" envDefault:"2" help:"servers that are always there"`
+	PoolMax           int           `env:"DRONE_POOL_MAX" envDefault:"4" help:"servers, at most"`
+	PoolMinAge        time.Duration `env:"DRONE_POOL_MIN_AGE" envDefault:"55m" help:"a server is not removed before this age"`
+	PoolIdle          time.Duration `env:"DRONE_POOL_IDLE" envDefault:"10m" help:"nor before it has been idle for so long"`
+	PoolBillingPeriod time.Duration `env:"DRONE_POOL_BILLING_PERIOD" envDefault:"0s" help:"nor outside the closing minutes of a paid period of this length; 0s: whenever"`
+	CapacityBuffer    int           `env:"DRONE_CAPACITY_BUFFER" envDefault:"0" help:"builds for which there is to be room beyond the demand"`
+
+	Instance string        `env:"DRONE_INSTANCE" help:"name of this installation, a tag of its machines; made at the first start and kept in the data folder"`
+	Interval time.Duration `env:"DRONE_INTERVAL" envDefault:"10s" help:"how often the queue is read"`
+
+	PacketAPIKey        string        `env:"DRONE_PACKET_APIKEY" need:"the API key of your Equinix Metal project or user" help:"API key of Equinix Metal (Packet)"`
+	PacketProjectID     string        `env:"DRONE_PACKET_PROJECT_ID" need:"the id of the Equinix Metal project for the machines" help:"project for the machines"`
+	PacketFacility      []string      `env:"DRONE_PACKET_FACILITY" help:"facilities, in order of preference (ewr1, unless DRONE_PACKET_METRO is set)"`
+	PacketMetro         []string      `env:"DRONE_PACKET_METRO" help:"metros instead of facilities, in order of preference"`
+	PacketPlan          []string      `env:"DRONE_PACKET_PLAN" envDefault:"baremetal_0" help:"plans, in order of preference; each is tried in one place before the next place"`
+	PacketOS            string        `env:"DRONE_PACKET_OS" envDefault:"ubuntu_24_04" help:"operating system image"`
+	PacketTags          []string      `env:"DRONE_PACKET_TAGS" help:"more tags of the machines"`
+	PacketSSHKey        []string      `env:"DRONE_PACKET_SSHKEY" help:"ids of the project's SSH keys that are put on the machines"`
+	PacketHostname      string        `env:"DRONE_PACKET_HOSTNAME" help:"what server names begin with, instead of DRONE_AGENT_NAME_PREFIX"`
+	PacketBilling       string        `env:"DRONE_PACKET_BILLING" envDefault:"hourly" help:"billing cycle: hourly, daily, monthly, yearly"`
+	PacketReservation   string        `env:"DRONE_PACKET_RESERVATION" help:"id of a hardware reservation, or next-available"`
+	PacketUserData      string        `env:"DRONE_PACKET_USERDATA" help:"cloud-init of your own, a Go template, as text or base64"`
+	PacketUserDataFile  string        `env:"DRONE_PACKET_USERDATA_FILE" help:"file with the same"`
+	PacketCreateTimeout time.Duration `env:"DRONE_PACKET_CREATE_TIMEOUT" envDefault:"30m" help:"how long the provider waits for a new machine"`
+	PacketEndpoint      string        `env:"DRONE_PACKET_ENDPOINT" help:"another base URL of the API, such as http://127.0.0.1:9000"`
+
+	Data               string        `env:"DRONE_DATA" envDefault:"data" help:"data folder (/data in the image)"`
+	DatabaseDriver     string        `env:"DRONE_DATABASE_DRIVER" envDefault:"sqlite3" help:"sqlite3, and nothing else"`
+	DatabaseDatasource string        `env:"DRONE_DATABASE_DATASOURCE" help:"database file (database.sqlite in the data folder)"`
+	Keep               time.Duration `env:"DRONE_KEEP" envDefault:"720h" help:"how long the records of servers that are gone are kept"`
+
+	HTTPHost string `env:"DRONE_HTTP_HOST" help:"public host name of hangar; it listens on every address unless DRONE_HTTP_PORT names one"`
+	HTTPPort string `env:"DRONE_HTTP_PORT" envDefault:":8080" help:"port to listen on, or address and port"`
+	HTTPRoot string `env:"DRONE_HTTP_ROOT" envDefault:"/" help:"path below which everything is served"`
+
+	TerraformBinary     string   `env:"DRONE_TERRAFORM_BINARY" help:"terraform (1.7 or newer) or tofu (1.8 or newer); found on PATH, else installed"`
+	TerraformVersion    string   `env:"DRONE_TERRAFORM_VERSION" envDefault:"1.11.4" help:"version of terraform that is installed where none is found"`
+	TerraformMirror     string   `env:"DRONE_TERRAFORM_MIRROR" help:"folder with a filesystem mirror of providers; nothing is downloaded then"`
+	TerraformStackSize  int      `env:"DRONE_TERRAFORM_STACK_SIZE" envDefault:"25" help:"servers in one Terraform state, at most"`
+	TerraformMaxApplies int      `env:"DRONE_TERRAFORM_MAX_APPLIES" envDefault:"0" help:"applies at once that create, and as many that destroy; 0: by the memory that is free"`
+	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for a person: auto (none)"`
+	TerraformEnv        []string `env:"DRONE_TERRAFORM_ENV" help:"names of environment variables passed on to terraform"`
+
+	ShutdownGrace time.Duration `env:"DRONE_SHUTDOWN_GRACE" envDefault:"10m" help:"how long a stopping hangar waits for applies in flight"`
+	LogsDebug     bool          `env:"DRONE_LOGS_DEBUG" envDefault:"false" help:"log more"`
+}
+
+// ServerURL is the base URL of the Drone server.
+func (c Config) ServerURL() string { return c.ServerProto + "://" + c.ServerHost }
+
+// secrets are the values that must not be seen anywhere.
+func (c Config) secrets(environ map[string]string) []string {
+	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey}
+	for _, name := range c.TerraformEnv {
+		secrets = append(secrets, environ[name])
+	}
+	return secrets
+}
+
+// mistakes returns what is wrong with settings that were each well formed, a
+// line each.
+func (c Config) mistakes() []string {
+	var found []string
+	wrong := func(bad bool, format string, args ...any) {
+		if bad {
+			found = append(found, fmt.Sprintf(format, args...))
+		}
+	}
+	oneOf := func(name, got string, want ...string) {
+		for _, w := range want {
+			if got == w {
+				return
+			}
+		}
+		wrong(true, "%s=%s: want %s", name, got, either(want))
+	}
+	atLeast := func(name string, got, least int) {
+		wrong(got < least, "%s=%d: want %d or more", name, got, least)
+	}
+	notNegative := func(name string, got time.Duration) {
+		wrong(got < 0, "%s=%s: want a duration that is not negative", name, got)
+	}
+
+	oneOf("DRONE_SERVER_PROTO", c.ServerProto, "http", "https")
+	wrong(!isHost(c.ServerHost), "DRONE_SERVER_HOST=%s: want a host name only, such as drone.example.com; the protocol belongs in DRONE_SERVER_PROTO", c.ServerHost)
+	atLeast("DRONE_AGENT_CONCURRENCY", c.AgentConcurrency, 1)
+	wrong(c.AgentVariant != "" && c.AgentVersion != "" && c.AgentVariant != c.AgentVersion,
+		"DRONE_AGENT_VERSION=%s: is another name for DRONE_AGENT_VARIANT=%s; set one of them", c.AgentVersion, c.AgentVariant)
+
+	atLeast("DRONE_POOL_MIN", c.PoolMin, 0)
+	atLeast("DRONE_POOL_MAX", c.PoolMax, 1)
+	wrong(c.PoolMin > c.PoolMax, "DRONE_POOL_MIN=%d is above DRONE_POOL_MAX=%d", c.PoolMin, c.PoolMax)
+	atLeast("DRONE_CAPACITY_BUFFER", c.CapacityBuffer, 0)
+	notNegative("DRONE_POOL_MIN_AGE", c.PoolMinAge)
+	notNegative("DRONE_POOL_IDLE", c.PoolIdle)
+	notNegative("DRONE_POOL_BILLING_PERIOD", c.PoolBillingPeriod)
+	notNegative("DRONE_SHUTDOWN_GRACE", c.ShutdownGrace)
+	wrong(c.Interval < 100*time.Millisecond, "DRONE_INTERVAL=%s: want 100ms or more", c.Interval)
+	wrong(c.Keep < time.Hour, "DRONE_KEEP=%s: want 1h or more", c.Keep)
+
+	wrong(len(c.PacketFacility) > 0 && len(c.PacketMetro) > 0, "DRONE_PACKET_METRO=%s: stands instead of DRONE_PACKET_FACILITY=%s; set one of them", list(c.PacketMetro), list(c.PacketFacility))
+	oneOf("DRONE_PACKET_BILLING", c.PacketBilling, "hourly", "daily", "monthly", "yearly")
+	wrong(c.PacketEndpoint != "" && !isURL(c.PacketEndpoint), "DRONE_PACKET_ENDPOINT=%s: want a URL, such as http://127.0.0.1:9000", c.PacketEndpoint)
+	wrong(c.PacketUserData != "" && c.PacketUserDataFile != "", "DRONE_PACKET_USERDATA_FILE=%s: stands instead of DRONE_PACKET_USERDATA; set one of them", c.PacketUserDataFile)
+	wrong(c.PacketCreateTimeout < time.Minute, "DRONE_PACKET_CREATE_TIMEOUT=%s: want 1m or more", c.PacketCreateTimeout)
+	if err := hostName(c.namePrefix()); err != nil {
+		wrong(true, "%s=%s: %v", c.namePrefixName(), c.namePrefix(), err)
+	}
+
+	oneOf("DRONE_DATABASE_DRIVER", c.DatabaseDriver, "sqlite3")
+	wrong(!isPort(c.HTTPPort), "DRONE_HTTP_PORT=%s: want a port such as :8080, or an address and a port such as 127.0.0.1:8080", c.HTTPPort)
+	wrong(c.HTTPRoot == "" || c.HTTPRoot[0] != '/', "DRONE_HTTP_ROOT=%s: want a path that begins with /", c.HTTPRoot)
+	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
+	atLeast("DRONE_TERRAFORM_STACK_SIZE", c.TerraformStackSize, 1)
+	atLeast("DRONE_TERRAFORM_MAX_APPLIES", c.TerraformMaxApplies, 0)
+	return found
+}
+
+// namePrefix is what the names of new servers begin with.
+func (c Config) namePrefix() string {
+	if c.PacketHostname != "" {
+		return c.PacketHostname
+	}
+	return c.AgentNamePrefix
+}
+
+func (c Config) namePrefixName() string {
+	if c.PacketHostname != "" {
+		return "DRONE_PACKET_HOSTNAME"
+	}
+	return "DRONE_AGENT_NAME_PREFIX"
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write golden files")
+
+// guide is the environment of the Packet guide.
+func guide(more ...string) map[string]string {
+	env := map[string]string{
+		"DRONE_POOL_MIN": "2", "DRONE_POOL_MAX": "4", "DRONE_SERVER_PROTO": "https", "DRONE_SERVER_HOST": "drone.company.com",
+		"DRONE_SERVER_TOKEN": "server-token", "DRONE_AGENT_TOKEN": "agent-token", "DRONE_PACKET_APIKEY": "api-key", "DRONE_PACKET_PROJECT_ID": "5b590e4f-be96-4400-ae32-c315ee67964d",
+	}
+	for _, m := range more {
+		name, value, _ := strings.Cut(m, "=")
+		env[name] = value
+	}
+	return env
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := parseConfig(guide())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name      string
+		got, want any
+	}{
+		{"url", c.ServerURL(), "https://drone.company.com"},
+		{"concurrency", c.AgentConcurrency, 2},
+		{"min age", c.PoolMinAge, 55 * time.Minute},
+		{"idle", c.PoolIdle, 10 * time.Minute},
+		{"billing period", c.PoolBillingPeriod, time.Duration(0)},
+		{"interval", c.Interval, 10 * time.Second},
+		{"plan", c.PacketPlan, []string{"baremetal_0"}},
+		{"port", c.HTTPPort, ":8080"},
+		{"stack size", c.TerraformStackSize, 25},
+		{"keep", c.Keep, 30 * 24 * time.Hour},
+		{"grace", c.ShutdownGrace, 10 * time.Minute},
+		{"database", c.databasePath(), "data/database.sqlite"},
+		{"prefix", c.namePrefix(), "agent-"},
+	} {
+		if !reflect.DeepEqual(tt.got, tt.want) {
+			t.Errorf("%s = %v, want %v", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	c, err := parseConfig(guide("DRONE_AGENT_LABELS=size:large, team : a", "DRONE_PACKET_FACILITY=ewr1, sjc1", "DRONE_PACKET_PLAN=a,b",
+		"DRONE_DATABASE_DATASOURCE=/data/database.sqlite?cache=shared&mode=rwc&_busy_timeout=9999999", "DRONE_POOL_IDLE=", "DRONE_INTERVAL=1m30s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]string{"size": "large", "team": "a"}; !reflect.DeepEqual(c.AgentLabels, want) {
+		t.Errorf("labels %v, want %v", c.AgentLabels, want)
+	}
+	if want := []string{"ewr1", "sjc1"}; !reflect.DeepEqual(c.PacketFacility, want) {
+		t.Errorf("facilities %v, want %v", c.PacketFacility, want)
+	}
+	if c.databasePath() != "/data/database.sqlite" || c.PoolIdle != 10*time.Minute || c.Interval != 90*time.Second {
+		t.Errorf("database %s, idle %s, interval %s", c.databasePath(), c.PoolIdle, c.Interval)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for _, tt := range []struct {
+		set  string
+		want string
+	}{
+		{"DRONE_POOL_MAX=two", "DRONE_POOL_MAX=two: not a whole number"},
+		{"DRONE_POOL_MIN=5", "DRONE_POOL_MIN=5 is above DRONE_POOL_MAX=4"},
+		{"DRONE_POOL_MIN=-1", "DRONE_POOL_MIN=-1: want 0 or more"},
+		{"DRONE_SERVER_HOST=", "DRONE_SERVER_HOST is not set: the host name of your Drone server, such as drone.example.com"},
+		{"DRONE_SERVER_HOST=https://drone.company.com", "DRONE_SERVER_HOST=https://drone.company.com: want a host name only"},
+		{"DRONE_SERVER_PROTO=ftp", "DRONE_SERVER_PROTO=ftp: want http or https"},
+		{"DRONE_SERVER_TOKEN=", "DRONE_SERVER_TOKEN is not set: the token of a Drone admin"},
+		{"DRONE_AGENT_TOKEN=", "DRONE_AGENT_TOKEN is not set"},
+		{"DRONE_AGENT_CONCURRENCY=0", "DRONE_AGENT_CONCURRENCY=0: want 1 or more"},
+		{"DRONE_AGENT_LABELS=large", `DRONE_AGENT_LABELS=large: "large" is not of the form key:value`},
+		{"DRONE_AGENT_NAME_PREFIX=my_agent-", "DRONE_AGENT_NAME_PREFIX=my_agent-: host name"},
+		{"DRONE_PACKET_HOSTNAME=" + strings.Repeat("a", 60), "DRONE_PACKET_HOSTNAME=aaaa"},
+		{"DRONE_PACKET_APIKEY=", "DRONE_PACKET_APIKEY is not set"},
+		{"DRONE_PACKET_PROJECT_ID=", "DRONE_PACKET_PROJECT_ID is not set"},
+		{"DRONE_PACKET_ENDPOINT=localhost", "DRONE_PACKET_ENDPOINT=localhost: want a URL"},
+		{"DRONE_PACKET_BILLING=never", "DRONE_PACKET_BILLING=never: want hourly, daily, monthly or yearly"},
+		{"DRONE_POOL_IDLE=10", "DRONE_POOL_IDLE=10: not a duration such as 30s, 10m or 1h30m"},
+		{"DRONE_POOL_MIN_AGE=-1m", "DRONE_POOL_MIN_AGE=-1m0s: want a duration that is not negative"},
+		{"DRONE_INTERVAL=1ms", "DRONE_INTERVAL=1ms: want 100ms or more"},
+		{"DRONE_DATABASE_DRIVER=mysql", "DRONE_DATABASE_DRIVER=mysql: want sqlite3"},
+		{"DRONE_HTTP_PORT=http", "DRONE_HTTP_PORT=http: want a port such as :8080"},
+		{"DRONE_HTTP_PORT=:99999", "DRONE_HTTP_PORT=:99999: want a port"},
+		{"DRONE_HTTP_ROOT=hangar", "DRONE_HTTP_ROOT=hangar: want a path that begins with /"},
+		{"DRONE_TERRAFORM_STACK_SIZE=0", "DRONE_TERRAFORM_STACK_SIZE=0: want 1 or more"},
+		{"DRONE_TERRAFORM_APPROVAL=all", "DRONE_TERRAFORM_APPROVAL=all: want auto"},
+		{"DRONE_LOGS_DEBUG=yes please", "DRONE_LOGS_DEBUG=yes please: neither true nor false"},
+	} {
+		t.Run(tt.set, func(t *testing.T) {
+			_, err := parseConfig(guide(tt.set))
+			var mistakes ConfigError
+			if !errors.As(err, &mistakes) || len(mistakes) != 1 || !strings.HasPrefix(mistakes[0], tt.want) {
+				t.Errorf("got %q, want one mistake: %s", err, tt.want)
+			}
+			if exitCode(fmt.Errorf("serve: %w", err)) != 2 {
+				t.Error("the exit code is not 2")
+			}
+		})
+	}
+}
+
+// All mistakes are told together, and none twice.
+func TestMistakesTogether(t *testing.T) {
+	_, err := parseConfig(map[string]string{
+		"DRONE_POOL_MAX": "two", "DRONE_POOL_MIN": "5", "DRONE_INTERVAL": "soon", "DRONE_PACKET_METRO": "ny", "DRONE_PACKET_FACILITY": "ewr1",
+	})
+	want := []string{
+		"DRONE_AGENT_TOKEN is not set", "DRONE_INTERVAL=soon", "DRONE_PACKET_APIKEY is not set", "DRONE_PACKET_METRO=ny", "DRONE_PACKET_PROJECT_ID is not set",
+		"DRONE_POOL_MAX=two", "DRONE_SERVER_HOST is not set", "DRONE_SERVER_TOKEN is not set",
+	}
+	var mistakes ConfigError
+	if !errors.As(err, &mistakes) || len(mistakes) != len(want) {
+		t.Fatalf("got %d mistakes, want %d:\n%v", len(mistakes), len(want), err)
+	}
+	for i := range want {
+		if !strings.HasPrefix(mistakes[i], want[i]) {
+			t.Errorf("mistake %q, want %q", mistakes[i], want[i])
+		}
+	}
+}
+
+func TestUnknownSettings(t *testing.T) {
+	got := unknown(guide("DRONE_POOL_MAXIMUM=3", "PATH=/bin"))
+	if want := []string{"DRONE_POOL_MAXIMUM"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("unknown = %v, want %v", got, want)
+	}
+}
+
+// The README's table of settings is the one that --help prints.
+func TestReadmeSettings(t *testing.T) {
+	const begin, end = "-run Readme -update -->\n", "<!-- end of settings -->"
+	path := "../../README.md"
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatal("the README has no place for the table of settings")
+	}
+	table := "| variable | default | meaning |\n|---|---|---|\n"
+	for _, s := range settings() {
+		table += fmt.Sprintf("| `%s` | %s | %s |\n", s.name, s.shown(), s.help)
+	}
+	want := before + begin + table + end + after
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(data) != want {
+		t.Error("the README's table of settings is old: go test ./cmd/hangar -run Readme -update")
+	}
+}

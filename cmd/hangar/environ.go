@@ -1,0 +1,217 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"hangar/tfmodules"
+)
+
+// ConfigError is every mistake found in the settings, a line each, sorted.
+type ConfigError []string
+
+func (e ConfigError) Error() string { return strings.Join(e, "\n") }
+
+// parseConfig reads the settings from environ. Mistakes come back together as
+// a ConfigError. A variable that is set but empty counts as not set.
+func parseConfig(environ map[string]string) (Config, error) {
+	set := make(map[string]string, len(environ))
+	for k, v := range environ {
+		if v != "" {
+			set[k] = v
+		}
+	}
+	var c Config
+	var mistakes []string
+	var malformed []string
+	err := env.ParseWithOptions(&c, env.Options{Environment: set, FuncMap: parsers})
+	var all env.AggregateError
+	if errors.As(err, &all) {
+		for _, err := range all.Errors {
+			name, why := "", err.Error()
+			var parse env.ParseError
+			if errors.As(err, &parse) {
+				name, why = variable(parse.Name), parse.Err.Error()
+			}
+			malformed = append(malformed, name)
+			mistakes = append(mistakes, fmt.Sprintf("%s=%s: %s", name, set[name], why))
+		}
+	}
+	for _, s := range settings() {
+		if s.need != "" && set[s.name] == "" {
+			mistakes = append(mistakes, fmt.Sprintf("%s is not set: %s", s.name, s.need))
+		}
+	}
+	// What depends on a malformed or missing setting would only say it twice.
+	for _, m := range c.mistakes() {
+		name, _, _ := strings.Cut(m, "=")
+		about := func(name string) bool { return strings.Contains(m, name+"=") }
+		if !slices.ContainsFunc(malformed, about) && (set[name] != "" || !needed(name)) {
+			mistakes = append(mistakes, m)
+		}
+	}
+	if len(mistakes) > 0 {
+		slices.Sort(mistakes)
+		return Config{}, ConfigError(mistakes)
+	}
+	return c, nil
+}
+
+// parsers say in a user's words what a value should have been.
+var parsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[int](): func(v string) (any, error) {
+		n, err := strconv.Atoi(strings.TrimSpace(v))
+		if err != nil {
+			return nil, errors.New("not a whole number")
+		}
+		return n, nil
+	},
+	reflect.TypeFor[bool](): func(v string) (any, error) {
+		b, err := strconv.ParseBool(strings.TrimSpace(v))
+		if err != nil {
+			return nil, errors.New("neither true nor false")
+		}
+		return b, nil
+	},
+	reflect.TypeFor[time.Duration](): func(v string) (any, error) {
+		d, err := time.ParseDuration(strings.TrimSpace(v))
+		if err != nil {
+			return nil, errors.New("not a duration such as 30s, 10m or 1h30m")
+		}
+		return d, nil
+	},
+	reflect.TypeFor[map[string]string](): func(v string) (any, error) {
+		pairs := make(map[string]string)
+		for pair := range strings.SplitSeq(v, ",") {
+			key, value, found := strings.Cut(pair, ":")
+			if !found || strings.TrimSpace(key) == "" {
+				return nil, fmt.Errorf("%q is not of the form key:value", pair)
+			}
+			pairs[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+		return pairs, nil
+	},
+	reflect.TypeFor[[]string](): func(v string) (any, error) {
+		var items []string
+		for item := range strings.SplitSeq(v, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				items = append(items, item)
+			}
+		}
+		return items, nil
+	},
+}
+
+// setting is one environment variable as Config's tags describe it.
+type setting struct {
+	field, name, standard, need, help string
+}
+
+// shown is the default as the reference shows it.
+func (s setting) shown() string {
+	if s.need != "" {
+		return "needed"
+	}
+	return cmp.Or(s.standard, "-")
+}
+
+// settings lists every setting, in the order of Config's fields.
+func settings() []setting {
+	var all []setting
+	for f := range reflect.TypeFor[Config]().Fields() {
+		all = append(all, setting{f.Name, f.Tag.Get("env"), f.Tag.Get("envDefault"), f.Tag.Get("need"), f.Tag.Get("help")})
+	}
+	return all
+}
+
+func variable(field string) string {
+	for _, s := range settings() {
+		if s.field == field {
+			return s.name
+		}
+	}
+	return field
+}
+
+func needed(name string) bool {
+	return slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name && s.need != "" })
+}
+
+// settingsTable is the reference of all settings.
+func settingsTable() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, s := range settings() {
+		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.name, s.shown(), s.help)
+	}
+	w.Flush()
+	return b.String()
+}
+
+// unknown lists the DRONE_ variables in environ that have no effect.
+func unknown(environ map[string]string) []string {
+	var names []string
+	for name := range environ {
+		if strings.HasPrefix(name, "DRONE_") && !known(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func known(name string) bool {
+	return slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name })
+}
+
+func list(items []string) string { return strings.Join(items, ",") }
+
+// either joins the choices of an enumeration: a, b or c.
+func either(choices []string) string {
+	if n := len(choices); n > 1 {
+		return strings.Join(choices[:n-1], ", ") + " or " + choices[n-1]
+	}
+	return strings.Join(choices, "")
+}
+
+func isHost(s string) bool {
+	u, err := url.Parse("https://" + s)
+	return err == nil && u.Host == s && u.Hostname() != ""
+}
+
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// isPort accepts 8080, :8080 and 127.0.0.1:8080.
+func isPort(s string) bool {
+	_, port, err := net.SplitHostPort(listenAddress(s))
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n <= 65535
+}
+
+// listenAddress makes a bare port an address.
+func listenAddress(s string) string {
+	if !strings.Contains(s, ":") {
+		return ":" + s
+	}
+	return s
+}
+
+// hostName checks the names that servers with this prefix would get.
+func hostName(prefix string) error { return tfmodules.CheckHostname(prefix + "aaaaaaaa") }

@@ -1,0 +1,122 @@
+// Command hangar keeps a fleet of build machines exactly as large as a Drone
+// server's build queue needs, and lets Terraform do the work at the provider.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"hangar/reconciler/simulator"
+)
+
+// Version and Commit are stamped by the linker.
+var (
+	Version = "dev"
+	Commit  = "unknown"
+)
+
+// source is where the program comes from, as /version tells it.
+const source = "https://github.com/hangar/hangar"
+
+func main() {
+	// In the mirror of the embedded default this binary is the provider.
+	if simulator.IsProvider(os.Args[0]) {
+		if err := simulator.ServeProvider(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	// Everything hangar and its children write may hold secrets.
+	syscall.Umask(0o077)
+
+	// The first signal asks for an orderly end, the second ends at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:], environ(os.Environ()), os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hangar: "+strings.ReplaceAll(err.Error(), "\n", "\nhangar: "))
+	}
+	os.Exit(exitCode(err))
+}
+
+// exitCode is 2 for what the user has to correct before anything can start,
+// and 1 for everything that went wrong afterwards.
+func exitCode(err error) int {
+	var config ConfigError
+	var usage *kong.ParseError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &config), errors.As(err, &usage):
+		return 2
+	}
+	return 1
+}
+
+// program is what every command gets: the world outside, to be replaced in
+// tests.
+type program struct {
+	ctx            context.Context
+	environ        map[string]string
+	stdout, stderr io.Writer
+}
+
+// commands is the command line.
+type commands struct {
+	Serve    serveCommand    `cmd:"" help:"Run the autoscaler: read the queue, decide, apply, answer over REST."`
+	Plan     planCommand     `cmd:"" help:"Show what serve would do now, with its reasons and Terraform's plan; change nothing."`
+	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// run is the whole program.
+func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
+	exited := false
+	parser, err := kong.New(&commands{},
+		kong.Name("hangar"),
+		kong.Description("Terraform-driven autoscaler for Drone CI build agents on bare metal.\n\nFirst look: hangar simulate. Reference of all settings: hangar serve --help."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { exited = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+	)
+	if err != nil {
+		return fmt.Errorf("command line: %w", err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exited {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w (see hangar --help)", err)
+	}
+	return command.Run(&program{ctx, environ, stdout, stderr})
+}
+
+// environ makes a map of NAME=value lines.
+func environ(lines []string) map[string]string {
+	m := make(map[string]string, len(lines))
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, "=")
+		m[name] = value
+	}
+	return m
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(p *program) error {
+	_, err := fmt.Fprintf(p.stdout, "hangar %s (commit %s)\n", Version, Commit)
+	return err
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"hangar/reconciler/simulator"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func pathOf(t *testing.T) string {
+	t.Helper()
+	return os.Getenv("PATH")
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+		code int
+	}{
+		{"plain hangar prints help", nil, "hangar simulate", 0},
+		{"help", []string{"--help"}, "Show what serve would do now", 0},
+		{"the reference of all settings", []string{"serve", "--help"}, "DRONE_POOL_MAX ", 0},
+		{"version", []string{"version"}, "hangar dev", 0},
+		{"unknown command", []string{"sreve"}, "sreve", 2},
+		{"serve without settings", []string{"serve"}, "DRONE_SERVER_HOST is not set", 2},
+		{"plan without settings", []string{"plan"}, "DRONE_SERVER_HOST is not set", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := run(t.Context(), tt.args, map[string]string{}, &out, &out)
+			text := out.String()
+			if err != nil {
+				text += err.Error()
+			}
+			if exitCode(err) != tt.code || !strings.Contains(text, tt.want) {
+				t.Errorf("exit code %d, want %d; want %q in:\n%s", exitCode(err), tt.code, tt.want, text)
+			}
+		})
+	}
+}
+
+// A mistake is told before any file is touched.
+func TestMistakeTouchesNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := run(t.Context(), []string{"serve"}, guide("DRONE_POOL_MAX=two"), os.Stdout, os.Stderr); err == nil {
+		t.Fatal("no error")
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil || len(entries) != 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+// plan shows the decision and terraform's plan, beside a running server and
+// without one, and changes nothing.
+func TestPlanChangesNothing(t *testing.T) {
+	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond, BuildTime: time.Hour}, quick)
+	w.Enqueue(3)
+	plan := func(more ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if err := run(t.Context(), []string{"plan"}, w.environ(more...), &out, &out); err != nil {
+			t.Fatalf("%v\n%s", err, out.String())
+		}
+		for _, secret := range []string{w.Config().RPCSecret, w.Config().APIKey} {
+			if strings.Contains(out.String(), secret) {
+				t.Errorf("the plan shows a secret")
+			}
+		}
+		return out.String()
+	}
+	fresh := plan()
+	for _, want := range []string{"3 waiting", "Plan: 2 to add, 0 to change, 0 to destroy.", `hostname                         = "agent-`, "Guard: passed: 2 to create", "Nothing was changed."} {
+		if !strings.Contains(fresh, want) {
+			t.Errorf("the plan has no %q:\n%s", want, fresh)
+		}
+	}
+	if entries, err := os.ReadDir(w.data); err != nil || len(entries) != 0 {
+		t.Errorf("plan left %v in the data folder, %v", entries, err)
+	}
+	s := w.serve(t)
+	until(t, "two servers run", 30*time.Second, func() bool { return len(s.servers()["running"]) == 2 })
+	until(t, "they work", 10*time.Second, func() bool { return w.Stats().Running == 3 })
+	before := s.get("/api/runs")
+	beside := plan("DRONE_POOL_MIN=3")
+	for _, want := range []string{"Plan: 1 to add", "running", "keep", "Guard: passed: 1 to create"} {
+		if !strings.Contains(beside, want) {
+			t.Errorf("the plan has no %q:\n%s", want, beside)
+		}
+	}
+	if after := s.get("/api/runs"); after != before || w.Stats().Created != 2 {
+		t.Errorf("plan changed something: %s\n%s", before, after)
+	}
+}

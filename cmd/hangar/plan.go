@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"hangar/reconciler"
+	"hangar/reconciler/drone"
+	"hangar/reconciler/terraform"
+	"hangar/state"
+	"hangar/state/sqlite"
+	"hangar/tfmodules"
+)
+
+type planCommand struct{}
+
+func (planCommand) Help() string {
+	return "Takes the same environment as hangar serve. It works on a copy of the records, beside a running server or without one: the names of new servers and stacks are made for this look only."
+}
+
+// Run makes one real pass and plans every stack that is due, on a copy of the
+// records and states in a folder that is removed at the end.
+func (planCommand) Run(p *program) (err error) {
+	cfg, err := parseConfig(p.environ)
+	if err != nil {
+		return err
+	}
+	userData, err := cfg.userData()
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "hangar-plan-")
+	if err != nil {
+		return fmt.Errorf("make a folder to plan in: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+
+	store, err := copyRecords(p.ctx, cfg.databasePath(), filepath.Join(scratch, "database.sqlite"))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	instance, err := store.Instance(p.ctx, cfg.Instance)
+	if err != nil {
+		return err
+	}
+	module, err := tfmodules.Shipped("packet")
+	if err != nil {
+		return err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.Data, instance, userData, quiet)
+	if err != nil {
+		return err
+	}
+	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
+	r := reconciler.New(queue, store, cfg.pools(module))
+	r.StackSize, r.Log = cfg.TerraformStackSize, quiet
+	d, err := r.Pass(p.ctx)
+	if err != nil {
+		return err
+	}
+	printDecision(p.stdout, d)
+	if err := printStanding(p.ctx, p.stdout, store); err != nil {
+		return err
+	}
+	due, err := store.Due(p.ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(due))
+	for i, stack := range due {
+		names[i] = stack.Name
+	}
+	aside, err := runner.Scratch(p.ctx, scratch, names...)
+	if err != nil {
+		return err
+	}
+	if err := aside.Install(module); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := planStack(p.ctx, p.stdout, name, store, aside); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintln(p.stdout, "\nNothing was changed.")
+	return err
+}
+
+// copyRecords opens a copy of the records, or empty ones when there are none.
+func copyRecords(ctx context.Context, from, to string) (*sqlite.Store, error) {
+	source, err := sqlite.OpenReadOnly(ctx, from)
+	if state.CodeOf(err) == state.NotFound {
+		return sqlite.Open(ctx, to)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	if err := source.CopyTo(ctx, to); err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, to)
+}
+
+// printStanding prints what no plan is made for now: runs in flight, and
+// stacks that wait or need a person.
+func printStanding(ctx context.Context, w io.Writer, store *sqlite.Store) error {
+	runs, err := store.Unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		fmt.Fprintf(w, "\nStack %s: run %d is %s\n", run.Stack, run.ID, run.Phase)
+	}
+	stacks, err := store.Stacks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range stacks {
+		if s.Unclean != "" {
+			fmt.Fprintf(w, "\nStack %s is not planned again: %s\n", s.Name, s.Unclean)
+		} else if s.RetryAt.After(time.Now()) {
+			fmt.Fprintf(w, "\nStack %s is not planned before %s, after %d failures\n", s.Name, s.RetryAt.Format(time.RFC3339), s.Failures)
+		}
+	}
+	return nil
+}
+
+// planStack plans a stack and prints terraform's plan with the guard's verdict.
+func planStack(ctx context.Context, w io.Writer, name string, store *sqlite.Store, runner *terraform.Runner) error {
+	run, ws, err := store.BeginRun(ctx, name, time.Now())
+	if err != nil || run.ID == 0 {
+		return err
+	}
+	plan, err := runner.Plan(ctx, ws)
+	if err != nil {
+		return err
+	}
+	verdict, _ := reconciler.Guard(reconciler.Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes}, plan)
+	_, err = fmt.Fprintf(w, "\nStack %s in %s\n%s\nGuard: %s\n", name, ws.Stack.Candidate, plan.Text, verdict)
+	return err
+}
+
+// printDecision prints a decision with its reasons, as a person reads it.
+func printDecision(out io.Writer, d state.Decision) {
+	for _, p := range d.Pools {
+		fmt.Fprintf(out, "Pool %s: %s\n", p.Pool, p.Reason)
+		fmt.Fprintf(out, "  %d waiting, %d assigned, %d held back; room for %d, %d of it free; %d servers\n",
+			p.Waiting, p.Assigned, p.HeldBack, p.Usable, p.Free, p.Billed)
+	}
+	if d.Paused {
+		fmt.Fprintln(out, "Paused: nothing is created or removed until POST /api/resume")
+	}
+	for _, u := range d.Unmatched {
+		fmt.Fprintf(out, "Unmatched: %d stages ask for %s: %s\n", len(u.Stages), u.Asks, u.Reason)
+	}
+	if len(d.Servers) > 0 {
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "\nSERVER\tPHASE\tACTION\tREASON")
+		for _, s := range d.Servers {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Server, s.Phase, s.Action, s.Reason)
+		}
+		w.Flush()
+	}
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"hangar/reconciler"
+	"hangar/reconciler/api"
+	"hangar/reconciler/drone"
+	"hangar/reconciler/terraform"
+	"hangar/state"
+	"hangar/state/sqlite"
+	"hangar/tfmodules"
+)
+
+type serveCommand struct{}
+
+// Help is the reference of all settings.
+func (serveCommand) Help() string {
+	return "Every setting is an environment variable; their names are those of drone/autoscaler where it has one.\n\n" + settingsTable()
+}
+
+func (serveCommand) Run(p *program) error {
+	cfg, err := parseConfig(p.environ)
+	if err != nil {
+		return err
+	}
+	log := newLog(p.stderr, cfg.LogsDebug)
+	for _, name := range unknown(p.environ) {
+		log.Warn("a setting has no effect in this version", "name", name)
+	}
+	s, err := open(p.ctx, cfg, p.environ, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.run(p.ctx)
+}
+
+func newLog(w io.Writer, debug bool) *slog.Logger {
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// service is a running hangar: its parts, wired.
+type service struct {
+	cfg        Config
+	log        *slog.Logger
+	store      *sqlite.Store
+	reconciler *reconciler.Reconciler
+	converger  *reconciler.Converger
+	keeper     *reconciler.Keeper
+	listener   net.Listener
+	handler    http.Handler
+	close      func()
+}
+
+// The parts fit each other's needs.
+var (
+	_ reconciler.Records        = (*sqlite.Store)(nil)
+	_ reconciler.ConvergerStore = (*sqlite.Store)(nil)
+	_ reconciler.Archive        = (*sqlite.Store)(nil)
+	_ reconciler.Folders        = (*terraform.Runner)(nil)
+	_ reconciler.Terraform      = (*terraform.Runner)(nil)
+	_ reconciler.Queue          = (*drone.Client)(nil)
+	_ api.Control               = (*reconciler.Reconciler)(nil)
+)
+
+// open takes the data folder, opens the store, finds terraform and listens.
+// Nothing runs yet.
+func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.Logger) (_ *service, err error) {
+	userData, err := cfg.userData()
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := lockData(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	closers := []func(){unlock}
+	closeAll := func() {
+		for i := len(closers) - 1; i >= 0; i-- {
+			closers[i]()
+		}
+	}
+	defer func() {
+		if err != nil {
+			closeAll()
+		}
+	}()
+
+	store, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	closers = append(closers, func() { store.Close() })
+	instance, err := store.Instance(ctx, cfg.Instance)
+	if err != nil {
+		return nil, err
+	}
+	module, err := tfmodules.Shipped("packet")
+	if err != nil {
+		return nil, err
+	}
+	runner, err := newRunner(ctx, cfg, environ, cfg.Data, instance, userData, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := runner.Install(module); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", listenAddress(cfg.HTTPPort))
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w; set DRONE_HTTP_PORT to a free port", err)
+	}
+	closers = append(closers, func() { listener.Close() })
+
+	s := &service{cfg: cfg, log: log, store: store, listener: listener, close: closeAll}
+	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
+	s.reconciler = reconciler.New(queue, store, cfg.pools(module))
+	s.reconciler.StackSize, s.reconciler.Interval, s.reconciler.Log = cfg.TerraformStackSize, cfg.Interval, log
+	s.converger = reconciler.NewConverger(store, runner, queue)
+	s.converger.Log, s.converger.Applies = log, cfg.TerraformMaxApplies
+	if s.converger.Applies == 0 {
+		s.converger.Applies = appliesByMemory()
+	}
+	s.reconciler.Committed, s.converger.Finished = s.converger.Poke, s.reconciler.Poke
+	s.keeper = &reconciler.Keeper{
+		Archive: store, Folders: runner, Modules: []string{module.Folder()},
+		Keep: cfg.Keep, Every: time.Hour, Now: time.Now, Log: log,
+	}
+	rest := api.New(store, s.reconciler, queue)
+	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
+	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
+	s.handler = rest.Handler()
+	log.Info("hangar", "hangar", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,
+		"applies", s.converger.Applies, "pool_min", cfg.PoolMin, "pool_max", cfg.PoolMax, "server", cfg.ServerURL())
+	log.Warn("agents are drained by watching the queue, which is best effort: without SSH nothing can stop an agent from taking one more build")
+	return s, nil
+}
+
+// openStore opens the records; a database of drone/autoscaler in their place
+// is kept aside.
+func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*sqlite.Store, error) {
+	path := cfg.databasePath()
+	servers, aside, err := sqlite.SetAside(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if aside != "" {
+		log.Warn("a database of drone/autoscaler was found and is kept aside, untouched; hangar never touches its machines: remove them yourself when their builds are done",
+			"kept", aside, "running", strings.Join(servers, ", "))
+	}
+	return sqlite.Open(ctx, path)
+}
+
+// databasePath is the file of the records. The options after a question mark
+// that drone/autoscaler's image sets are not needed.
+func (c Config) databasePath() string {
+	path, _, _ := strings.Cut(strings.TrimPrefix(c.DatabaseDatasource, "file:"), "?")
+	if path == "" {
+		return filepath.Join(c.Data, "database.sqlite")
+	}
+	return path
+}
+
+// newRunner finds terraform and gives it what it needs to work below data.
+func newRunner(ctx context.Context, cfg Config, environ map[string]string, data, instance string, userData func(state.Server) ([]byte, error), log *slog.Logger) (*terraform.Runner, error) {
+	binary, err := terraform.Find(ctx, terraform.FindOptions{
+		Binary: cfg.TerraformBinary, Version: cfg.TerraformVersion, Dir: filepath.Join(cfg.Data, "terraform"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{"METAL_AUTH_TOKEN": cfg.PacketAPIKey}
+	for _, name := range cfg.TerraformEnv {
+		if value, set := environ[name]; set {
+			env[name] = value
+		} else {
+			log.Warn("DRONE_TERRAFORM_ENV names a variable that is not set", "name", name)
+		}
+	}
+	r, err := terraform.New(data, binary)
+	if err != nil {
+		return nil, err
+	}
+	r.Mirror, r.Env, r.Instance, r.ExtraTags = cfg.TerraformMirror, env, instance, cfg.PacketTags
+	r.UserData, r.Secrets = userData, cfg.secrets(environ)
+	if cfg.PacketEndpoint != "" {
+		r.Provider = map[string]map[string]any{"packet": {"endpoint": cfg.PacketEndpoint}}
+	}
+	return r, nil
+}
+
+// run serves until ctx ends. Then it starts nothing new and waits for the
+// applies in flight, as long as the grace lasts; REST answers meanwhile.
+func (s *service) run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	server := api.NewServer(s.listener.Addr().String(), s.handler)
+	defer server.Close()
+	go func() {
+		if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("serve: %w", err))
+		}
+	}()
+	s.log.Info("serving", "address", s.listener.Addr().String())
+
+	loops, loopCtx := errgroup.WithContext(ctx)
+	loops.Go(func() error { return s.reconciler.Run(loopCtx) })
+	loops.Go(func() error { return s.converger.Run(loopCtx) })
+	loops.Go(func() error { return s.keeper.Run(loopCtx) })
+	ended := make(chan error, 1)
+	go func() { ended <- loops.Wait() }()
+
+	select {
+	case err := <-ended:
+		if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
+		s.log.Info("stopped", "error", err)
+		return err
+	case <-after(ctx, s.cfg.ShutdownGrace):
+		return errors.New("applies were still in flight when DRONE_SHUTDOWN_GRACE was over; what they leave is judged at the next start")
+	}
+}
+
+// after returns a channel that closes so long after ctx ended.
+func after(ctx context.Context, d time.Duration) <-chan struct{} {
+	over := make(chan struct{})
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, func() { close(over) }) })
+	return over
+}

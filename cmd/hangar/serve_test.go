@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hangar/reconciler/simulator"
+	"hangar/state"
+)
+
+var quick = simulator.Waits{FirstPoll: 100 * time.Millisecond, NextPoll: 100 * time.Millisecond}
+
+// The main job: waiting stages become devices as they were asked for, and idle
+// ones go again.
+func TestServeTurnsStagesIntoDevicesAndBack(t *testing.T) {
+	w := newWorld(t, simulator.Config{BootTime: 300 * time.Millisecond, BuildTime: 2 * time.Second}, quick)
+	w.Enqueue(5)
+	w.Enqueue(1, state.Stage{Arch: "arm64", OS: "linux"}) // matches no pool
+	s := w.serve(t, "DRONE_PACKET_TAGS=ci,team-a")
+	until(t, "three devices are active", 30*time.Second, func() bool { return len(s.servers()["running"]) == 3 })
+
+	for _, d := range w.Devices() {
+		if !slices.Contains(s.servers()["running"], d.Hostname) || d.Facility != "ewr1" || d.Plan != "c3.small.x86" || d.OS != "ubuntu_24_04" ||
+			d.ProjectID != w.Config().ProjectID || d.Billing != "hourly" {
+			t.Errorf("device %+v", d)
+		}
+		for _, tag := range []string{"hangar", "hangar-server=" + d.Hostname, "ci", "team-a"} {
+			if !slices.Contains(d.Tags, tag) {
+				t.Errorf("device %s has no tag %s: %v", d.Hostname, tag, d.Tags)
+			}
+		}
+		for _, line := range []string{"DRONE_RUNNER_NAME=" + d.Hostname, "DRONE_RUNNER_CAPACITY=2", "DRONE_RPC_SECRET=" + w.Config().RPCSecret, "DRONE_RPC_HOST=" + strings.TrimPrefix(w.drone, "http://")} {
+			if !strings.Contains(d.UserData, line) {
+				t.Errorf("the user data of %s has no %s", d.Hostname, strings.Split(line, "=")[0])
+			}
+		}
+	}
+	byHand(t, w, s)
+	until(t, "all builds have succeeded", 30*time.Second, func() bool { return w.Stats().Succeeded == 5 })
+	until(t, "no device is left", 30*time.Second, func() bool { return w.Stats().Alive == 0 && len(s.servers()["stopped"]) == 3 })
+	if stats := w.Stats(); stats.Failed != 0 || stats.Created != 3 || stats.MaxAlive > 4 {
+		t.Errorf("stats %+v", stats)
+	}
+	noSecrets(t, w, s)
+}
+
+// byHand looks into a stack as a person would, with nothing but the key.
+func byHand(t *testing.T, w *world, s *served) {
+	t.Helper()
+	stacks, err := filepath.Glob(filepath.Join(w.data, "stacks", "*"))
+	if err != nil || len(stacks) == 0 {
+		t.Fatalf("stacks %v, %v", stacks, err)
+	}
+	for _, dir := range stacks {
+		cmd := exec.Command("terraform", "plan", "-no-color", "-detailed-exitcode", "-lock-timeout=20s")
+		cmd.Dir = dir
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "METAL_AUTH_TOKEN=" + w.Config().APIKey}
+		if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("No changes")) {
+			t.Errorf("terraform plan by hand in %s: %v\n%s", dir, err, out)
+		}
+	}
+}
+
+// noSecrets greps every surface for the secrets that hangar was given.
+func noSecrets(t *testing.T, w *world, s *served) {
+	t.Helper()
+	c := w.Config()
+	secrets := []string{c.ServerToken, c.RPCSecret, c.APIKey, "DRONE_RPC_SECRET"}
+	clean := func(where, text string) {
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s shows a secret", where)
+			}
+		}
+	}
+	clean("the log", s.log.String())
+	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/decisions", "/varz", "/version", "/healthz"}
+	for _, list := range []struct{ path, key string }{{"/api/stacks", "name"}, {"/api/runs", "id"}} {
+		var all []map[string]any
+		if err := json.Unmarshal([]byte(s.get(list.path)), &all); err != nil || len(all) == 0 {
+			t.Fatalf("%s: %d, %v", list.path, len(all), err)
+		}
+		for _, one := range all {
+			id, _ := json.Marshal(one[list.key])
+			at := list.path + "/" + strings.Trim(string(id), `"`)
+			paths = append(paths, at)
+			if list.key == "id" {
+				paths = append(paths, at+"/plan", at+"/plan?format=json")
+			} else {
+				paths = append(paths, at+"/outputs", at+"/versions")
+			}
+		}
+	}
+	for _, path := range paths {
+		clean(path, s.get(path))
+	}
+	err := filepath.WalkDir(w.data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(path, "providers") && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s can be read by others: %s", path, info.Mode())
+		}
+		if filepath.Base(path) == "main.tf" {
+			text, err := os.ReadFile(path)
+			clean(path, string(text))
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// After a restart the answers are what they were.
+func TestRestartForgetsNothing(t *testing.T) {
+	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond}, quick)
+	settings := []string{"DRONE_POOL_MIN=2", "DRONE_POOL_IDLE=1h"}
+	first := w.serve(t, settings...)
+	until(t, "the minimum runs", 30*time.Second, func() bool { return len(first.servers()["running"]) == 2 })
+	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/runs/1", "/api/runs/1/plan", "/api/decisions"}
+	steady := func(s *served) (answers []string) { // two passes that find nothing new
+		until(t, "nothing changes any more", 10*time.Second, func() bool {
+			before := answers
+			answers = nil
+			for _, p := range paths {
+				answers = append(answers, s.get(p))
+			}
+			time.Sleep(300 * time.Millisecond)
+			return slices.Equal(before, answers)
+		})
+		return answers
+	}
+	before := steady(first)
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	second := w.serve(t, settings...)
+	after := steady(second)
+	for i := range paths {
+		if before[i] != after[i] {
+			t.Errorf("%s changed:\n%s\n%s", paths[i], before[i], after[i])
+		}
+	}
+	if stats := w.Stats(); stats.Created != 2 || stats.Alive != 2 {
+		t.Errorf("stats %+v", stats)
+	}
+}
+
+// Killed in mid-apply, hangar says at its next start what it does not know,
+// and plans the stack no more.
+func TestKilledInMidApply(t *testing.T) {
+	w := newWorld(t, simulator.Config{BootTime: time.Hour}, quick)
+	w.Enqueue(3)
+	child := exec.Command(os.Args[0])
+	child.Args = []string{"hangar", "serve"}
+	var log logged
+	child.Stderr = &log
+	for name, value := range w.environ("HANGAR_TEST_MAIN=1") {
+		child.Env = append(child.Env, name+"="+value)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "two devices boot", 30*time.Second, func() bool { return w.Stats().Alive == 2 })
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	child.Wait()
+
+	s := w.serve(t)
+	until(t, "the unfinished servers are in error", 20*time.Second, func() bool { return len(s.servers()["error"]) == 2 })
+	until(t, "the stack says why it is not planned again", 5*time.Second, func() bool {
+		return strings.Contains(s.get("/api/stacks"), `did not finish`)
+	})
+	if _, body := s.ask(http.MethodGet, "/api/runs?phase=interrupted", w.Config().ServerToken); !strings.Contains(body, `"interrupted"`) {
+		t.Errorf("runs: %s", body)
+	}
+	// Two of four are in error; two more may be made for the three stages.
+	until(t, "others take their place below the maximum", 20*time.Second, func() bool { return w.Stats().Alive == 4 })
+	if max := w.Stats().MaxAlive; max > 4 {
+		t.Errorf("%d devices at once, above the maximum", max)
+	}
+}
+
+// The second hangar on a data folder refuses and names the first.
+func TestSecondServeRefuses(t *testing.T) {
+	w := newWorld(t, simulator.Config{}, quick)
+	w.serve(t)
+	err := run(t.Context(), []string{"serve"}, w.environ(), os.Stdout, os.Stderr)
+	if err == nil || !strings.Contains(err.Error(), "in use by process") {
+		t.Errorf("err = %v", err)
+	}
+}
