@@ -3,6 +3,7 @@ package reconciler
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) {
 	log := c.Log.With("run", run.ID, "stack", run.Stack, "pool", run.Pool)
 	log.Info("run", "phase", run.Phase, "create", len(run.Creates), "destroy", len(run.Deletes))
 
-	f := c.prepare(ctx, run, ws)
+	f := c.prepare(ctx, run, ws, log)
 	if f == nil {
 		<-in.plans
 		planning = false
@@ -50,13 +51,17 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) {
 		log.Error("the end of the run could not be recorded; it is read again at the next start", "error", err)
 		return
 	}
-	log.Info("run", "phase", f.Phase, "verdict", f.Verdict, "error", f.Error, "unclean", f.Unclean)
+	if f.Error == "" && f.Unclean == "" {
+		log.Info("run", "phase", f.Phase)
+	} else {
+		log.Warn("run", "phase", f.Phase, "error", f.Error, "unclean", f.Unclean, "again", f.RetryAt)
+	}
 	c.Finished()
 }
 
 // prepare plans and guards. It returns nil when the plan may be applied, and
 // otherwise how the run ends.
-func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspace) *state.Finish {
+func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspace, log *slog.Logger) *state.Finish {
 	plan, err := c.Terraform.Plan(ctx, ws)
 	if ctx.Err() != nil {
 		return c.discarded(run, "hangar is stopping", time.Time{})
@@ -72,6 +77,7 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 	if err := c.Store.Planned(ctx, run.ID, c.Now(), plan, verdict); err != nil {
 		return c.discarded(run, "the plan could not be recorded: "+err.Error(), c.retryAt(ws.Stack.Failures))
 	}
+	log.Info("run", "phase", state.RunPlanned, "verdict", verdict)
 	if !ok {
 		f := c.ended(run, state.RunRefused)
 		f.Verdict = verdict

@@ -35,7 +35,7 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 		}
 		at := r.Now().UTC()
 		stacks, servers := place(p, scale.Candidate(p, snap.Backoffs, at), 1, r.StackSize, snap, at)
-		servers[0].Reason = "asked for by an admin"
+		servers[0].Ordered, servers[0].Reason = true, "asked for by an admin"
 		made = servers[0]
 		return state.Changes{At: at, Stacks: stacks, Servers: servers}, nil
 	})

@@ -29,7 +29,9 @@ func outcome(run state.Run, devices map[string]state.Device, applyErr, readErr e
 		})
 	}
 	for _, server := range run.Creates {
-		if device, there := devices[server]; there && readErr == nil {
+		// Terraform calls a device tainted when its create failed half-way: the
+		// next plan would replace it.
+		if device, there := devices[server]; there && readErr == nil && device.State != "tainted" {
 			f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: state.Running, Device: &device, Reason: "its device is " + device.State})
 		} else {
 			unfinished(server, "terraform ended without its device, which may exist all the same")

@@ -26,6 +26,8 @@ func TestOutcome(t *testing.T) {
 			map[string]state.Phase{"new-a": state.Running, "new-b": state.Running, "old": state.Stopped}, "", true},
 		{"an error, but the state is as wanted", []string{"new-a", "new-b", "kept"}, failure, nil, state.RunErrored,
 			map[string]state.Phase{"new-a": state.Running, "new-b": state.Running, "old": state.Stopped}, "", true},
+		{"one create failed half-way", []string{"new-a", "new-b tainted", "kept"}, failure, nil, state.RunErrored,
+			map[string]state.Phase{"new-a": state.Running, "new-b": state.Failed, "old": state.Stopped}, "new-b", true},
 		{"one create forgotten", []string{"new-a", "kept"}, failure, nil, state.RunErrored,
 			map[string]state.Phase{"new-a": state.Running, "new-b": state.Failed, "old": state.Stopped}, "new-b", true},
 		{"terraform calls a lost create a success", []string{"new-a", "kept"}, nil, nil, state.RunErrored,
@@ -40,7 +42,11 @@ func TestOutcome(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			devices := map[string]state.Device{}
 			for _, s := range tt.there {
-				devices[s] = device
+				name, tainted := strings.CutSuffix(s, " tainted")
+				devices[name] = device
+				if tainted {
+					devices[name] = state.Device{ID: "1", State: "tainted"}
+				}
 			}
 			f := outcome(run, devices, tt.apply, tt.read)
 			got := map[string]state.Phase{}

@@ -113,7 +113,9 @@ func (r *Reconciler) note(what func()) {
 func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 	// The queue is read before the records, so that a server that the records
 	// show as idle is idle by a read no newer than them.
-	at := r.Now().UTC()
+	// Records keep microseconds: a finer instant would look like a later one
+	// when it is read back.
+	at := r.Now().UTC().Truncate(time.Microsecond)
 	stages, err := r.Queue.Queue(ctx)
 	if err != nil {
 		return state.Decision{}, fmt.Errorf("read the build queue: %w", err)

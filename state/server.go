@@ -57,6 +57,7 @@ type Server struct {
 
 	Reason    string // why it is in its phase, in words
 	Error     string // what went wrong, in words; kept when it is gone
+	Ordered   bool   // a person asked for it to be made: it is not given up before it was
 	Condemned bool   // a person asked for it to leave: it is never put back to work
 	Forced    bool   // a person's force: destroyed even with a stage on it
 

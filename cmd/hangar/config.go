@@ -138,7 +138,7 @@ func (c Config) mistakes() []string {
 
 	oneOf("DRONE_DATABASE_DRIVER", c.DatabaseDriver, "sqlite3")
 	wrong(!isPort(c.HTTPPort), "DRONE_HTTP_PORT=%s: want a port such as :8080, or an address and a port such as 127.0.0.1:8080", c.HTTPPort)
-	wrong(c.HTTPRoot == "" || c.HTTPRoot[0] != '/', "DRONE_HTTP_ROOT=%s: want a path that begins with /", c.HTTPRoot)
+	wrong(!isRoot(c.HTTPRoot), "DRONE_HTTP_ROOT=%s: want a path that begins with /, such as /hangar", c.HTTPRoot)
 	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
 	atLeast("DRONE_TERRAFORM_STACK_SIZE", c.TerraformStackSize, 1)
 	atLeast("DRONE_TERRAFORM_MAX_APPLIES", c.TerraformMaxApplies, 0)

@@ -195,6 +195,9 @@ func isURL(s string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
+// isRoot accepts the path of a URL without what routers give a meaning.
+func isRoot(s string) bool { return strings.HasPrefix(s, "/") && !strings.ContainsAny(s, ":*?#% ") }
+
 // isPort accepts 8080, :8080 and 127.0.0.1:8080.
 func isPort(s string) bool {
 	_, port, err := net.SplitHostPort(listenAddress(s))

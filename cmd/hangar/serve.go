@@ -185,14 +185,16 @@ func newRunner(ctx context.Context, cfg Config, environ map[string]string, data,
 	if err != nil {
 		return nil, err
 	}
-	env := map[string]string{"METAL_AUTH_TOKEN": cfg.PacketAPIKey}
+	env, err := terraform.Environment(func(name string) (string, bool) { v, ok := environ[name]; return v, ok }, cfg.TerraformEnv)
+	if err != nil {
+		return nil, ConfigError{err.Error()}
+	}
 	for _, name := range cfg.TerraformEnv {
-		if value, set := environ[name]; set {
-			env[name] = value
-		} else {
+		if _, set := env[name]; !set {
 			log.Warn("DRONE_TERRAFORM_ENV names a variable that is not set", "name", name)
 		}
 	}
+	env["METAL_AUTH_TOKEN"] = cfg.PacketAPIKey
 	r, err := terraform.New(data, binary)
 	if err != nil {
 		return nil, err

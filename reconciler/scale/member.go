@@ -77,7 +77,7 @@ func first(known, now time.Time) time.Time {
 func (m *member) obey() {
 	s := m.server
 	switch {
-	case s.Phase == state.Stopping:
+	case s.Phase == state.Stopping, s.Phase == state.Failed:
 	case s.Phase == state.Pending && m.dismissed():
 		m.act(state.Drop, "asked to leave before its create began")
 	case s.Forced:

@@ -74,7 +74,7 @@ func TestServers(t *testing.T) {
 		{name: "forced pending", pool: lasting, server: server("a", state.Pending, forced), action: state.Drop, reason: "asked to leave before its create began"},
 		{name: "forced running, busy", pool: lasting, server: server("a", state.Running, forced), stages: busy, action: state.Stop, reason: "forced to leave, whatever runs on it"},
 		{name: "forced draining, busy", pool: lasting, server: server("a", state.Shutdown, forced), stages: busy, action: state.Stop, reason: "forced to leave, whatever runs on it"},
-		{name: "forced in error", pool: lasting, server: server("a", state.Failed, forced), action: state.Stop, reason: "forced to leave, whatever runs on it"},
+		{name: "forced in error", pool: lasting, server: server("a", state.Failed, forced), action: state.Keep, reason: "asked to leave, but in error: no capacity, but counts against the maximum until its device is known to be gone"},
 		{name: "forced while paused", pool: lasting, server: server("a", state.Running, forced), paused: true, action: state.Stop, reason: "forced to leave, whatever runs on it"},
 
 		{name: "removed pool, idle", pool: lasting, server: server("a", state.Running, removed), action: state.Keep, reason: "kept: pool removed is not configured"},

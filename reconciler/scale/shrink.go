@@ -7,11 +7,12 @@ import (
 )
 
 // drop gives up servers whose create has not begun, the newest first, when the
-// rest covers the demand and the minimum. They have cost nothing yet.
+// rest covers the demand and the minimum. They have cost nothing yet. One that
+// a person asked for is made all the same.
 func (f *fleet) drop() {
 	dropped := 0
 	for _, m := range f.pick(func(m *member) bool {
-		return m.phase == state.Pending && m.usable() && m.load == 0
+		return m.phase == state.Pending && m.usable() && m.load == 0 && !m.server.Ordered
 	}, func(a, b *member) int { return b.server.Created.Compare(a.server.Created) }) {
 		if f.usable > f.pool.Min && f.free-m.free() >= f.demand() {
 			f.move(m, state.Drop, "no longer needed, and its create has not begun")

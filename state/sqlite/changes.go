@@ -89,9 +89,9 @@ func addServers(t tx, c state.Changes) (grown map[string]bool, err error) {
 		if err := claim(t, "server", server.Name); err != nil {
 			return nil, err
 		}
-		if err := t.do(`INSERT INTO servers (name, pool, stack, phase, provider, capacity, reason, created, updated)
-			VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)`,
-			server.Name, server.Pool, server.Stack, server.Provider, server.Capacity, server.Reason,
+		if err := t.do(`INSERT INTO servers (name, pool, stack, phase, provider, capacity, reason, ordered, created, updated)
+			VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`,
+			server.Name, server.Pool, server.Stack, server.Provider, server.Capacity, server.Reason, server.Ordered,
 			micros(or(server.Created, c.At)), micros(c.At)); err != nil {
 			return nil, err
 		}

@@ -17,8 +17,8 @@ import (
 // the operation, the file and the remedy. Nothing is lost by any of them: the
 // transaction is undone as a whole, and earlier ones stand.
 func (s *Store) explain(what string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || state.CodeOf(err) == state.NotFound { // which says all there is to say
+		return err
 	}
 	code, remedy := remedy(err)
 	if remedy == "" {

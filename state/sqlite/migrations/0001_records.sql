@@ -55,6 +55,7 @@ CREATE TABLE servers (
     image            TEXT    NOT NULL DEFAULT '',
     reason           TEXT    NOT NULL DEFAULT '',
     error            TEXT    NOT NULL DEFAULT '',
+    ordered          INTEGER NOT NULL DEFAULT 0,
     condemned        INTEGER NOT NULL DEFAULT 0,
     forced           INTEGER NOT NULL DEFAULT 0,
     progress_action  TEXT    NOT NULL DEFAULT '',
