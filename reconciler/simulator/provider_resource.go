@@ -1,5 +1,7 @@
 package simulator
 
+//lint:file-ignore SA1019 The real provider is built on the SDK with the legacy type system, and says so.
+
 import (
 	"context"
 	"fmt"

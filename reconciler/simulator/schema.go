@@ -148,7 +148,8 @@ func (a jsonAttribute) convert(name string) (*tfprotov6.SchemaAttribute, error) 
 		Sensitive: a.Sensitive, Deprecated: a.Deprecated, WriteOnly: a.WriteOnly,
 	}
 	if a.Nested == nil {
-		t, err := tftypes.ParseJSONType(a.Type) //nolint:staticcheck // the JSON is terraform's own
+		//lint:ignore SA1019 The JSON is terraform's own, for which it was made.
+		t, err := tftypes.ParseJSONType(a.Type)
 		s.Type = t
 		return s, err
 	}
