@@ -218,7 +218,7 @@ func (c *Converger) report(ctx context.Context, stack, what string, err error) {
 func (c *Converger) settle(ctx context.Context) error {
 	runs, err := c.Store.Unfinished(ctx)
 	if err != nil {
-		return fmt.Errorf("find unfinished runs: %w", err)
+		return err
 	}
 	for _, run := range runs {
 		f := c.discarded(run, "hangar ended before it was applied", time.Time{})

@@ -102,7 +102,7 @@ func (c *Converger) Poke() { poke(c.wake) }
 // cancelled.
 func (c *Converger) Run(ctx context.Context) error {
 	defer c.work.Wait()
-	if err := c.settle(ctx); err != nil {
+	if err := c.settle(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	creates, others := c.newLane(), c.newLane()
