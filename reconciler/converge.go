@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -121,13 +122,28 @@ func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, 
 		version.Stack, version.Run, version.At = run.Stack, run.ID, f.At
 		f.Version = version
 	}
-	if f.Unclean != "" && len(run.Creates) > 0 {
-		f.Backoff = &state.Backoff{
-			Pool: run.Pool, Candidate: stack.Candidate, Error: f.Error,
-			Failures: stack.Failures + 1, Until: c.retryAt(stack.Failures),
-		}
+	if f.Unclean != "" && len(run.Creates) > 0 && !errors.Is(applyErr, errInterrupted) {
+		f.Backoff = c.backoff(ctx, run.Pool, stack.Candidate, f.Error)
 	}
 	return &f
+}
+
+// backoff is for how long a candidate that has just failed is left alone: the
+// longer, the more often it failed in a row.
+func (c *Converger) backoff(ctx context.Context, pool, candidate, why string) *state.Backoff {
+	b := state.Backoff{Pool: pool, Candidate: candidate, Error: why}
+	snap, err := c.Store.Snapshot(ctx)
+	if err != nil { // it counts as the first failure then
+		c.Log.Warn("earlier failures of a candidate could not be read", "pool", pool, "candidate", candidate, "error", err)
+	}
+	for _, known := range snap.Backoffs {
+		if known.Pool == pool && known.Candidate == candidate {
+			b.Failures = known.Failures
+		}
+	}
+	b.Until = c.retryAt(b.Failures)
+	b.Failures++
+	return &b
 }
 
 // lastLook returns the servers about to be destroyed that hold a stage after

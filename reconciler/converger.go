@@ -48,6 +48,7 @@ type ConvergerStore interface {
 	Stacks
 	Runs
 	News
+	Snapshot(ctx context.Context) (state.Snapshot, error)
 	Commit(ctx context.Context, c state.Changes) error
 }
 

@@ -240,3 +240,42 @@ func TestInterruptedRunIsSettled(t *testing.T) {
 		t.Errorf("the stack was planned again before a recovery")
 	}
 }
+
+// A candidate that fails is left alone for longer each time, and the next one
+// is tried meanwhile.
+func TestFailingCandidateCoolsOff(t *testing.T) {
+	p := pool(0, 10)
+	second := p.Candidates[0]
+	second.Name = "sjc1/small"
+	p.Candidates = append(p.Candidates, second)
+	h := newHouse(t, p)
+	h.tf.apply = func(ws state.Workspace, devices map[string]state.Device) error {
+		if ws.Stack.Candidate == "ewr1/small" {
+			return errBroken
+		}
+		for _, s := range ws.Servers {
+			devices[s.Name] = state.Device{ID: "1", State: "active"}
+		}
+		return nil
+	}
+	h.start()
+	var pauses []time.Duration
+	for n := 1; n <= 3; n++ {
+		h.queue.set(waiting(n)...)
+		h.pass()
+		h.until("the first candidate has failed", func() bool { return h.phases()[state.Failed] == n })
+		snap, err := h.store.Snapshot(t.Context())
+		if err != nil || len(snap.Backoffs) != 1 {
+			t.Fatalf("backoffs %v, %v", snap.Backoffs, err)
+		}
+		pauses = append(pauses, snap.Backoffs[0].Until.Sub(h.now))
+		h.pass()
+		h.until("the second candidate serves", func() bool { return h.phases()[state.Running] == n })
+		h.wait(pauses[n-1])
+	}
+	for i := 1; i < len(pauses); i++ {
+		if pauses[i] != 2*pauses[i-1] {
+			t.Errorf("the candidate is left alone for %v; want each twice the one before", pauses)
+		}
+	}
+}

@@ -167,7 +167,7 @@ func newHouse(t *testing.T, pool state.Pool) *house {
 	h.rec = reconciler.New(h.queue, store, []state.Pool{pool})
 	h.rec.Now, h.rec.Log, h.rec.StackSize = clock, quiet, 3
 	h.restart()
-	h.conv.Now = clock
+	h.rec.Committed = func() { h.conv.Poke() }
 	return h
 }
 

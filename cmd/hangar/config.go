@@ -18,8 +18,7 @@ type Config struct {
 	AgentImage       string            `env:"DRONE_AGENT_IMAGE" envDefault:"drone/drone-runner-docker:1" help:"image of the agent"`
 	AgentOS          string            `env:"DRONE_AGENT_OS" envDefault:"linux" help:"operating system that the agents offer"`
 	AgentArch        string            `env:"DRONE_AGENT_ARCH" envDefault:"amd64" help:"architecture that the agents offer"`
-	AgentVariant     string            `env:"DRONE_AGENT_VARIANT" help:"variant of the architecture, such as v8"`
-	AgentVersion     string            `env:"DRONE_AGENT_VERSION" help:"drone/autoscaler's name for the variant"`
+	AgentVersion     string            `env:"DRONE_AGENT_VERSION" help:"variant of the architecture that the agents offer, such as v8"`
 	AgentKernel      string            `env:"DRONE_AGENT_KERNEL" help:"kernel version that the agents offer"`
 	AgentLabels      map[string]string `env:"DRONE_AGENT_LABELS" help:"labels that the agents offer: key:value,key:value"`
 	AgentEnviron     []string          `env:"DRONE_AGENT_ENVIRON" help:"more environment of the agent: KEY=value,KEY=value"`
@@ -113,8 +112,6 @@ func (c Config) mistakes() []string {
 	oneOf("DRONE_SERVER_PROTO", c.ServerProto, "http", "https")
 	wrong(!isHost(c.ServerHost), "DRONE_SERVER_HOST=%s: want a host name only, such as drone.example.com; the protocol belongs in DRONE_SERVER_PROTO", c.ServerHost)
 	atLeast("DRONE_AGENT_CONCURRENCY", c.AgentConcurrency, 1)
-	wrong(c.AgentVariant != "" && c.AgentVersion != "" && c.AgentVariant != c.AgentVersion,
-		"DRONE_AGENT_VERSION=%s: is another name for DRONE_AGENT_VARIANT=%s; set one of them", c.AgentVersion, c.AgentVariant)
 
 	atLeast("DRONE_POOL_MIN", c.PoolMin, 0)
 	atLeast("DRONE_POOL_MAX", c.PoolMax, 1)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -54,7 +53,7 @@ func (c Config) pools(module tfmodules.Module) []state.Pool {
 }
 
 func (c Config) platform() state.Platform {
-	return state.Platform{OS: c.AgentOS, Arch: c.AgentArch, Variant: cmp.Or(c.AgentVariant, c.AgentVersion), Kernel: c.AgentKernel}
+	return state.Platform{OS: c.AgentOS, Arch: c.AgentArch, Variant: c.AgentVersion, Kernel: c.AgentKernel}
 }
 
 // userData returns what renders a server's cloud-init.
