@@ -63,7 +63,8 @@ func (r *Runner) runApply(ctx context.Context, tf *tfexec.Terraform, changes int
 	if _, _, err := tf.Version(ctx, false); err != nil {
 		return stderr.String(), err
 	}
-	err := tf.ApplyJSON(ctx, stdout, tfexec.DirOrPlan(planFile), tfexec.Parallelism(changes))
+	err := tf.ApplyJSON(ctx, stdout, tfexec.DirOrPlan(planFile), tfexec.Parallelism(changes),
+		tfexec.LockTimeout(r.LockTimeout.String()))
 	return stderr.String(), err
 }
 
