@@ -42,7 +42,7 @@ type Reconciler struct {
 
 	wake chan struct{}
 
-	mu sync.Mutex // serialises passes and orders
+	mu sync.Mutex // held from a snapshot to what is committed upon it
 
 	seen    sync.Mutex // guards what follows
 	current state.Decision
@@ -91,8 +91,6 @@ func (r *Reconciler) Run(ctx context.Context) error {
 // Pass observes, decides and commits once. If a part of the observation
 // fails, nothing is decided.
 func (r *Reconciler) Pass(ctx context.Context) (state.Decision, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.note(func() { r.begun = r.Now() })
 	d, err := r.pass(ctx)
 	r.note(func() {
@@ -120,6 +118,8 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 	if err != nil {
 		return state.Decision{}, fmt.Errorf("read the build queue: %w", err)
 	}
+	r.mu.Lock() // not while Drone is asked: an order does not wait for it
+	defer r.mu.Unlock()
 	for {
 		snap, err := r.Records.Snapshot(ctx)
 		if err != nil {

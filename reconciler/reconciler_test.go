@@ -1,6 +1,7 @@
 package reconciler_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -148,4 +149,30 @@ func TestHealth(t *testing.T) {
 	if err := h.rec.Health(); err != nil {
 		t.Errorf("no pass runs: %v", err)
 	}
+}
+
+// An order does not wait for a Drone server that does not answer.
+func TestOrderDoesNotWaitForDrone(t *testing.T) {
+	h := newHouse(t, pool(0, 1))
+	asked, answer := make(chan struct{}), make(chan struct{})
+	h.rec.Queue = slowQueue{asked, answer}
+	ended := make(chan error, 1)
+	go func() { _, err := h.rec.Pass(context.WithoutCancel(t.Context())); ended <- err }()
+	<-asked
+	if _, err := h.rec.Create(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	close(answer)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// slowQueue answers when it is told to.
+type slowQueue struct{ asked, answer chan struct{} }
+
+func (q slowQueue) Queue(context.Context) ([]state.Stage, error) {
+	close(q.asked)
+	<-q.answer
+	return nil, nil
 }
