@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hangar/reconciler/scale"
@@ -44,10 +45,7 @@ type Reconciler struct {
 
 	mu sync.Mutex // held from a snapshot to what is committed upon it
 
-	seen    sync.Mutex // guards what follows
-	current state.Decision
-	failure error     // of the last pass
-	begun   time.Time // of the pass that runs; zero: none does
+	begun atomic.Pointer[time.Time] // when the pass that runs began; nil: none does
 }
 
 // New returns a Reconciler with the defaults of the settings that have one.
@@ -75,9 +73,17 @@ func poke(wake chan struct{}) {
 func (r *Reconciler) Run(ctx context.Context) error {
 	tick := time.NewTicker(r.Interval)
 	defer tick.Stop()
+	told := "" // an outage is told when it begins, changes and ends, not at every pass
 	for {
-		if _, err := r.Pass(ctx); err != nil && ctx.Err() == nil {
-			r.Log.Error("nothing was decided", "error", err)
+		_, err := r.Pass(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err == nil && told != "":
+			r.Log.Info("decisions are made again")
+			told = ""
+		case err != nil && err.Error() != told:
+			r.Log.Error("nothing is decided", "error", err, "again_every", r.Interval)
+			told = err.Error()
 		}
 		select {
 		case <-ctx.Done():
@@ -91,21 +97,10 @@ func (r *Reconciler) Run(ctx context.Context) error {
 // Pass observes, decides and commits once. If a part of the observation
 // fails, nothing is decided.
 func (r *Reconciler) Pass(ctx context.Context) (state.Decision, error) {
-	r.note(func() { r.begun = r.Now() })
-	d, err := r.pass(ctx)
-	r.note(func() {
-		r.begun, r.failure = time.Time{}, err
-		if err == nil {
-			r.current = d
-		}
-	})
-	return d, err
-}
-
-func (r *Reconciler) note(what func()) {
-	r.seen.Lock()
-	defer r.seen.Unlock()
-	what()
+	begun := r.Now()
+	r.begun.Store(&begun)
+	defer r.begun.Store(nil)
+	return r.pass(ctx)
 }
 
 func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
@@ -170,19 +165,14 @@ func (r *Reconciler) logDecision(d state.Decision, c state.Changes) {
 	}
 }
 
-// Current returns the newest decision, every kept server's reason included,
-// and the error of the last pass, if it failed.
-func (r *Reconciler) Current() (d state.Decision, err error) {
-	r.note(func() { d, err = r.current, r.failure })
-	return d, err
-}
-
 // Health reports a loop that hangs. A Drone server that does not answer is not
 // a failure of hangar's: the pass ends with an error and is made again.
 func (r *Reconciler) Health() error {
-	var begun time.Time
-	r.note(func() { begun = r.begun })
-	if hung := r.Now().Sub(begun); !begun.IsZero() && hung > 2*time.Minute {
+	begun := r.begun.Load()
+	if begun == nil {
+		return nil
+	}
+	if hung := r.Now().Sub(*begun); hung > 2*time.Minute {
 		return state.Errorf(state.Unavailable, "the reconcile loop has hung for %s", hung.Round(time.Second))
 	}
 	return nil

@@ -2,6 +2,7 @@ package reconciler_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -67,9 +68,6 @@ func TestFailedReadDecidesNothing(t *testing.T) {
 	}
 	if n := len(h.servers()); n != 0 {
 		t.Errorf("%d servers were made", n)
-	}
-	if _, err := h.rec.Current(); err == nil {
-		t.Error("the failure is not told")
 	}
 }
 
@@ -141,13 +139,54 @@ func TestPause(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	h := newHouse(t, pool(0, 1))
+	asked, answer := make(chan struct{}), make(chan struct{})
+	h.rec.Queue = slowQueue{asked, answer}
+	ended := make(chan error, 1)
+	go func() { _, err := h.rec.Pass(context.WithoutCancel(t.Context())); ended <- err }()
+	<-asked
 	if err := h.rec.Health(); err != nil {
-		t.Errorf("before the first pass: %v", err)
+		t.Errorf("a pass has begun: %v", err)
 	}
-	h.pass()
 	h.wait(time.Hour)
+	if err := h.rec.Health(); err == nil || !strings.Contains(err.Error(), "hung") {
+		t.Errorf("a pass hangs: %v", err)
+	}
+	close(answer)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 	if err := h.rec.Health(); err != nil {
 		t.Errorf("no pass runs: %v", err)
+	}
+}
+
+// An outage is told when it begins and when it ends, not at every pass.
+func TestOutageIsToldOnce(t *testing.T) {
+	h := newHouse(t, pool(0, 1))
+	var log strings.Builder
+	h.rec.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h.rec.Interval = time.Millisecond
+	h.queue.err = errBroken
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.rec.Run(ctx) }()
+	reads := func(n int) {
+		h.queue.mu.Lock()
+		n += h.queue.reads
+		h.queue.mu.Unlock()
+		h.until("the queue is read", func() bool { h.queue.mu.Lock(); defer h.queue.mu.Unlock(); return h.queue.reads >= n })
+	}
+	reads(5)
+	h.queue.mu.Lock()
+	h.queue.err = nil
+	h.queue.mu.Unlock()
+	reads(3)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if told, again := strings.Count(log.String(), "nothing is decided"), strings.Count(log.String(), "made again"); told != 1 || again != 1 {
+		t.Errorf("told %d times, and its end %d times:\n%s", told, again, log.String())
 	}
 }
 
