@@ -12,11 +12,15 @@ import (
 	"hangar/state"
 )
 
+// planTime is how long rendering, init and plan may take: a person's lock for
+// five minutes, and the download of a provider.
+const planTime = 15 * time.Minute
+
 // converge takes one stack through one run: begin, plan, guard, last look,
-// write-ahead, apply, finish.
-func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) {
+// write-ahead, apply, finish. An error means that nothing began.
+func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) error {
 	if !take(ctx, in.plans) {
-		return
+		return nil
 	}
 	planning := true
 	defer func() {
@@ -25,13 +29,16 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) {
 		}
 	}()
 	run, ws, err := c.Store.BeginRun(ctx, stack.Name, c.Now())
+	if state.CodeOf(err) == state.Conflict || ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
-		c.report(ctx, stack.Name, "begin the run", err)
-		return
+		return fmt.Errorf("begin a run: %w", err)
 	}
 	if run.ID == 0 { // nothing left to create or destroy
+		c.rest(ws)
 		c.Finished()
-		return
+		return nil
 	}
 	log := c.Log.With("run", run.ID, "stack", run.Stack, "pool", run.Pool)
 	log.Info("run", "phase", run.Phase, "create", len(run.Creates), "destroy", len(run.Deletes))
@@ -40,17 +47,19 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) {
 	if f == nil {
 		<-in.plans
 		planning = false
-		if !take(ctx, in.applies) {
-			f = c.discarded(run, "hangar is stopping", time.Time{})
-		} else {
+		if take(ctx, in.applies) {
 			f = c.apply(ctx, run, ws)
 			<-in.applies
+		} else {
+			f = c.discarded(run, "hangar is stopping", time.Time{})
 		}
 	}
-	// What came of the run is recorded even when hangar is stopping.
-	if err := c.finish(context.WithoutCancel(ctx), *f); err != nil {
-		log.Error("the end of the run could not be recorded; it is read again at the next start", "error", err)
-		return
+	if !f.Applied {
+		c.rest(ws)
+	}
+	if err := c.finish(ctx, *f); err != nil {
+		log.Error("the end of the run could not be recorded; its state is judged at the next start", "error", err)
+		return nil
 	}
 	if f.Error == "" && f.Unclean == "" {
 		log.Info("run", "phase", f.Phase)
@@ -58,12 +67,23 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) {
 		log.Warn("run", "phase", f.Phase, "error", f.Error, "unclean", f.Unclean, "again", f.RetryAt)
 	}
 	c.Finished()
+	return nil
+}
+
+// rest leaves a stack's folder such that a person's terraform plan there wants
+// nothing that hangar does not.
+func (c *Converger) rest(ws state.Workspace) {
+	if err := c.Terraform.Rest(ws); err != nil {
+		c.Log.Warn("a stack's folder could not be brought up to date", "stack", ws.Stack.Name, "error", err)
+	}
 }
 
 // prepare plans and guards. It returns nil when the plan may be applied, and
 // otherwise how the run ends.
 func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspace, log *slog.Logger) *state.Finish {
-	plan, err := c.Terraform.Plan(ctx, ws)
+	bounded, cancel := context.WithTimeout(ctx, planTime)
+	defer cancel()
+	plan, err := c.Terraform.Plan(bounded, ws)
 	if ctx.Err() != nil {
 		return c.discarded(run, "hangar is stopping", time.Time{})
 	}
@@ -91,7 +111,7 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 // apply looks at the queue once more, writes down that it begins, applies, and
 // returns how the run ends.
 func (c *Converger) apply(ctx context.Context, run state.Run, ws state.Workspace) *state.Finish {
-	if busy, err := c.lastLook(ctx, run, ws); err != nil {
+	if busy, err := c.lastLook(ctx, run); err != nil {
 		return c.discarded(run, "the queue could not be read before destroying: "+err.Error(), c.retryAt(ws.Stack.Failures))
 	} else if len(busy) > 0 {
 		return c.putBack(ctx, run, busy)
@@ -106,26 +126,97 @@ func (c *Converger) apply(ctx context.Context, run state.Run, ws state.Workspace
 
 	// From here on nothing cancels: an apply that is cut off forgets machines.
 	ctx = context.WithoutCancel(ctx)
-	result, applyErr := c.Terraform.Apply(ctx, ws, len(run.Creates)+len(run.Deletes), func(e state.ApplyEvent) { c.news(ctx, e) })
-	f := c.read(ctx, run, ws.Stack, applyErr)
+	heard := &news{Converger: c, ctx: ctx, run: run, stack: ws.Stack}
+	result, err := c.Terraform.Apply(ctx, ws, len(run.Creates)+len(run.Deletes), heard.hear)
+	var f *state.Finish
+	if err != nil && !result.Begun {
+		f = c.notBegun(run, ws.Stack, err)
+	} else {
+		f = c.read(ctx, run, ws.Stack, err, heard.backoff)
+	}
 	f.Log, f.Diagnostics = result.Log, result.Diagnostics
 	return f
 }
 
+// notBegun ends a run whose terraform ended before it touched anything: a
+// person holds the lock, or terraform or its provider did not start.
+func (c *Converger) notBegun(run state.Run, stack state.Stack, err error) *state.Finish {
+	f := c.discarded(run, err.Error(), c.retryAt(stack.Failures))
+	for _, server := range run.Creates {
+		f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: state.Pending, Reason: "its create did not begin and is tried again"})
+	}
+	return f
+}
+
 // read ends a run with what its stack's state shows, whatever became of the
-// apply: applyErr is nil when terraform said that all went well.
-func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, applyErr error) *state.Finish {
+// apply: applyErr is nil when terraform said that all went well. cooling is
+// the backoff that was recorded already while it went on.
+func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, applyErr error, cooling *state.Backoff) *state.Finish {
 	version, devices, readErr := c.Terraform.Read(ctx, stack)
+	if readErr == nil && version == nil && len(run.Deletes)+len(run.Keeps) > 0 {
+		readErr = fmt.Errorf("the state is missing or empty, although it held %d servers", len(run.Deletes)+len(run.Keeps))
+	}
 	f := outcome(run, devices, applyErr, readErr)
 	f.At = c.Now()
 	if version != nil {
 		version.Stack, version.Run, version.At = run.Stack, run.ID, f.At
 		f.Version = version
 	}
-	if f.Unclean != "" && len(run.Creates) > 0 && !errors.Is(applyErr, errInterrupted) {
+	switch {
+	case f.Unclean == "" || len(run.Creates) == 0 || errors.Is(applyErr, errInterrupted):
+	case cooling != nil:
+		cooling.Error = f.Error
+		f.Backoff = cooling
+	default:
 		f.Backoff = c.backoff(ctx, run.Pool, stack.Candidate, f.Error)
 	}
 	return &f
+}
+
+// lastLook returns the servers about to be destroyed that hold a stage after
+// all. Without a way to stop a runner from taking work, it is what keeps the
+// moment small in which a build could be killed. Servers that a person forces
+// to leave are not looked at.
+func (c *Converger) lastLook(ctx context.Context, run state.Run) ([]string, error) {
+	snap, err := c.Store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leaving := make(map[string]bool)
+	for _, s := range snap.Servers {
+		if !s.Forced && slices.Contains(run.Deletes, s.Name) {
+			leaving[s.Name] = true
+		}
+	}
+	if len(leaving) == 0 {
+		return nil, nil
+	}
+	stages, err := c.Queue.Queue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var busy []string
+	for _, s := range stages {
+		if leaving[s.Machine] {
+			busy = append(busy, s.Machine)
+			delete(leaving, s.Machine)
+		}
+	}
+	return busy, nil
+}
+
+// putBack discards a run whose servers took a stage between the drain and the
+// destruction, and takes them back into the stack.
+func (c *Converger) putBack(ctx context.Context, run state.Run, busy []string) *state.Finish {
+	reason := "took a stage before it was destroyed"
+	moves := []state.Move{}
+	for _, server := range busy {
+		moves = append(moves, state.Move{Server: server, From: state.Stopping, To: state.Shutdown, Reason: reason})
+	}
+	if err := c.Store.Commit(ctx, state.Changes{At: c.Now(), Moves: moves}); err != nil {
+		return c.discarded(run, "busy servers could not be taken back: "+err.Error(), c.retryAt(0))
+	}
+	return c.discarded(run, strings.Join(busy, ", ")+" "+reason, time.Time{})
 }
 
 // backoff is for how long a candidate that has just failed is left alone: the
@@ -146,64 +237,21 @@ func (c *Converger) backoff(ctx context.Context, pool, candidate, why string) *s
 	return &b
 }
 
-// lastLook returns the servers about to be destroyed that hold a stage after
-// all. Without a way to stop a runner from taking work, it is what keeps the
-// moment small in which a build could be killed.
-func (c *Converger) lastLook(ctx context.Context, run state.Run, ws state.Workspace) ([]string, error) {
-	if len(run.Deletes) == 0 {
-		return nil, nil
-	}
-	stages, err := c.Queue.Queue(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var busy []string
-	for _, s := range stages {
-		if slices.Contains(run.Deletes, s.Machine) && !slices.Contains(run.Forced, s.Machine) && !slices.Contains(busy, s.Machine) {
-			busy = append(busy, s.Machine)
-		}
-	}
-	return busy, nil
-}
-
-// putBack discards a run whose servers took a stage between the drain and the
-// destruction, and takes them back into the stack.
-func (c *Converger) putBack(ctx context.Context, run state.Run, busy []string) *state.Finish {
-	reason := "took a stage before it was destroyed"
-	moves := []state.Move{}
-	for _, server := range busy {
-		moves = append(moves, state.Move{Server: server, From: state.Stopping, To: state.Shutdown, Reason: reason})
-	}
-	if err := c.Store.Commit(ctx, state.Changes{At: c.Now(), Moves: moves}); err != nil {
-		return c.discarded(run, "busy servers could not be taken back: "+err.Error(), c.retryAt(0))
-	}
-	return c.discarded(run, strings.Join(busy, ", ")+" "+reason, time.Time{})
-}
-
-// news records what terraform tells of a server while its siblings still boot.
-func (c *Converger) news(ctx context.Context, e state.ApplyEvent) {
-	at := c.Now()
-	err := c.Store.Progress(ctx, e.Server, state.Progress{Action: e.Action, Elapsed: e.Elapsed}, at)
-	if err == nil && e.Done && e.Action == "create" {
-		o := state.Outcome{Server: e.Server, Phase: state.Created, Device: &state.Device{ID: e.ID}, Reason: "its device exists"}
-		if e.Device != nil {
-			o = state.Outcome{Server: e.Server, Phase: state.Running, Device: e.Device, Reason: "its device is " + e.Device.State}
-		}
-		err = c.Store.Advance(ctx, o, at)
-		c.Finished()
-	}
-	if err != nil { // told again when the run finishes
-		c.Log.Warn("news of a server could not be recorded", "server", e.Server, "error", err)
-	}
-}
-
+// finish records the end of a run, again and again while the store cannot: a
+// full disk or a long backup may pass. When hangar is stopping it gives up
+// soon; the next start judges the run by its state.
 func (c *Converger) finish(ctx context.Context, f state.Finish) error {
-	err := c.Store.Finish(ctx, f)
-	for try := 1; err != nil && try < 4; try++ { // a full disk or a long reader may pass
-		time.Sleep(time.Duration(try) * 100 * time.Millisecond)
-		err = c.Store.Finish(ctx, f)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		err := c.Store.Finish(context.WithoutCancel(ctx), f)
+		if code := state.CodeOf(err); err == nil || code == state.Conflict || code == state.Invalid {
+			return err
+		}
+		if ctx.Err() != nil && pause > time.Second {
+			return err
+		}
+		c.Log.Error("the end of a run cannot be recorded; trying again", "run", f.Run, "again_in", pause, "error", err)
+		time.Sleep(pause)
 	}
-	return err
 }
 
 func (c *Converger) ended(run state.Run, phase state.RunPhase) *state.Finish {
@@ -223,12 +271,6 @@ func (c *Converger) retryAt(failures int) time.Time {
 	return c.Now().Add(min(15*time.Minute, 10*time.Second<<min(failures, 10)))
 }
 
-func (c *Converger) report(ctx context.Context, stack, what string, err error) {
-	if ctx.Err() == nil && state.CodeOf(err) != state.Conflict {
-		c.Log.Error(what, "stack", stack, "error", err)
-	}
-}
-
 // settle ends the runs that an earlier process left unfinished. One that was
 // not applying has done nothing; one that was is judged by the state it left.
 func (c *Converger) settle(ctx context.Context) error {
@@ -243,7 +285,7 @@ func (c *Converger) settle(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("settle run %d: %w", run.ID, err)
 			}
-			f = c.read(ctx, run, stack, errInterrupted)
+			f = c.read(ctx, run, stack, errInterrupted, nil)
 			f.Phase = state.RunInterrupted
 		}
 		if err := c.Store.Finish(ctx, *f); err != nil {

@@ -16,6 +16,9 @@ type Terraform interface {
 	Plan(ctx context.Context, ws state.Workspace) (state.Plan, error)
 	// Apply applies the plan that Plan saved, with so many changes at once.
 	Apply(ctx context.Context, ws state.Workspace, changes int, on func(state.ApplyEvent)) (state.ApplyResult, error)
+	// Rest renders the workspace into its folder, if there is one, and removes a
+	// saved plan. It starts no terraform.
+	Rest(ws state.Workspace) error
 	// Read returns the stack's state, nil when there is none yet, and its devices by server.
 	Read(ctx context.Context, stack state.Stack) (*state.StateVersion, map[string]state.Device, error)
 }
@@ -113,7 +116,7 @@ func (c *Converger) Run(ctx context.Context) error {
 		wait := 30 * time.Second
 		if err := c.start(ctx, creates, others); err != nil && ctx.Err() == nil {
 			c.Log.Error("no stack was looked at", "error", err)
-			wait = 5 * time.Second
+			wait = patience
 		}
 		now := c.Now()
 		if retry, err := c.Store.NextRetry(ctx, now); err == nil && !retry.IsZero() {
@@ -149,13 +152,21 @@ func (c *Converger) start(ctx context.Context, creates, others lane) error {
 			in = creates
 		}
 		c.work.Go(func() {
-			defer c.Poke()
-			defer c.release(stack.Name)
-			c.converge(ctx, stack, in)
+			err := c.converge(ctx, stack, in)
+			c.release(stack.Name)
+			if err == nil {
+				c.Poke()
+				return
+			}
+			c.Log.Error("nothing is done to a stack", "stack", stack.Name, "error", err, "again_in", patience)
+			time.AfterFunc(patience, c.Poke)
 		})
 	}
 	return nil
 }
+
+// patience is how long the loop waits when the store fails it.
+const patience = 5 * time.Second
 
 // claim takes a stack into flight. A stack of new servers is held back while
 // an earlier one of its pool is being prepared: what is decided in the course

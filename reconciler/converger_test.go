@@ -48,7 +48,7 @@ func TestRefusedPlanIsNotApplied(t *testing.T) {
 	}
 	h.pass()
 	h.start()
-	h.until("the run is refused", func() bool { return refusedRuns(t, h) == 1 })
+	h.until("the run is refused", func() bool { return runsIn(t, h, state.RunRefused) == 1 })
 	run := h.lastRun()
 	if _, applied := h.tf.runs(); applied != 0 || !strings.Contains(run.Verdict, "would be destroyed, which is not wanted") {
 		t.Errorf("applied %d; run %+v", applied, run)
@@ -70,8 +70,9 @@ func TestRefusedPlanIsNotApplied(t *testing.T) {
 	h.until("planned again after the backoff", func() bool { return h.phases()[state.Running] == 1 })
 }
 
-func refusedRuns(t *testing.T, h *house) int {
-	runs, err := h.store.Runs(t.Context(), state.RunFilter{Phase: state.RunRefused})
+func runsIn(t *testing.T, h *house, phase state.RunPhase) int {
+	t.Helper()
+	runs, err := h.store.Runs(t.Context(), state.RunFilter{Phase: phase})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,5 +279,119 @@ func TestFailingCandidateCoolsOff(t *testing.T) {
 		if pauses[i] != 2*pauses[i-1] {
 			t.Errorf("the candidate is left alone for %v; want each twice the one before", pauses)
 		}
+	}
+}
+
+// A terraform that ended before it touched anything, such as one that found a
+// person's lock, has made and lost nothing: the run is made again.
+func TestApplyThatDidNotBeginIsMadeAgain(t *testing.T) {
+	h := newHouse(t, pool(1, 2))
+	h.tf.idle, h.tf.apply = true, func(state.Workspace, map[string]state.Device) error { return errBroken }
+	h.start()
+	h.pass()
+	h.until("the run is discarded", func() bool { return runsIn(t, h, state.RunDiscarded) == 1 })
+	if p := h.phases(); p[state.Pending] != 1 {
+		t.Errorf("phases %v", p)
+	}
+	h.tf.mu.Lock()
+	h.tf.apply = nil
+	h.tf.mu.Unlock()
+	h.wait(time.Minute)
+	h.conv.Poke()
+	h.until("it was made again", func() bool { return h.phases()[state.Running] == 1 })
+}
+
+// A state that is missing after a destroy proves nothing.
+func TestMissingStateIsNotADestroyedDevice(t *testing.T) {
+	h := newHouse(t, pool(0, 2))
+	h.start()
+	h.queue.set(waiting(1)...)
+	h.pass()
+	h.until("one runs", func() bool { return h.phases()[state.Running] == 1 })
+	h.queue.set()
+	h.tf.mu.Lock()
+	h.tf.stateless = true
+	h.tf.mu.Unlock()
+	for range 4 {
+		h.pass()
+	}
+	h.until("it is in error", func() bool { return h.phases()[state.Failed] == 1 })
+	if run := h.lastRun(); !strings.Contains(run.Error, "missing or empty") {
+		t.Errorf("run %+v", run)
+	}
+}
+
+// A create that failed is no capacity from that moment on: another candidate
+// is tried while its siblings still boot.
+func TestFailedCreateIsHeardAtOnce(t *testing.T) {
+	p := pool(0, 10)
+	second := p.Candidates[0]
+	second.Name = "sjc1/small"
+	p.Candidates = append(p.Candidates, second)
+	h := newHouse(t, p)
+	h.rec.StackSize = 25
+	failed, booted := make(chan struct{}), make(chan struct{})
+	h.tf.fail = func(ws state.Workspace, on func(state.ApplyEvent)) {
+		if ws.Stack.Candidate == "ewr1/small" {
+			on(state.ApplyEvent{Server: ws.Servers[0].Name, Action: "create", Failed: true})
+			close(failed)
+			<-booted
+		}
+	}
+	h.tf.apply = func(ws state.Workspace, devices map[string]state.Device) error {
+		for i, s := range ws.Servers {
+			if i > 0 || ws.Stack.Candidate == "sjc1/small" {
+				devices[s.Name] = state.Device{ID: "1", State: "active"}
+			}
+		}
+		if ws.Stack.Candidate == "ewr1/small" {
+			return errBroken
+		}
+		return nil
+	}
+	h.start()
+	h.queue.set(waiting(3)...)
+	h.pass()
+	<-failed
+	h.until("it is in error", func() bool { return h.phases()[state.Failed] == 1 })
+	if d := h.pass(); d.Pools[0].Create != 1 || d.Pools[0].Candidate != "sjc1/small" {
+		t.Errorf("decision %+v", d.Pools[0])
+	}
+	h.until("the other candidate serves", func() bool { return h.phases()[state.Running] == 1 })
+	close(booted)
+	h.until("the siblings run", func() bool { return h.phases()[state.Running] == 3 })
+	snap, err := h.store.Snapshot(t.Context())
+	if err != nil || len(snap.Backoffs) != 1 || snap.Backoffs[0].Failures != 1 || !strings.Contains(snap.Backoffs[0].Error, "broken") {
+		t.Errorf("one failure, told once and then with its reason: %+v, %v", snap.Backoffs, err)
+	}
+}
+
+// Force does not wait for a Drone server that does not answer.
+func TestForceDoesNotNeedDrone(t *testing.T) {
+	h := newHouse(t, pool(1, 2))
+	h.start()
+	h.pass()
+	h.until("one runs", func() bool { return h.phases()[state.Running] == 1 })
+	name := h.servers()[0].Name
+	h.queue.mu.Lock()
+	h.queue.err = errBroken
+	h.queue.mu.Unlock()
+	if err := h.rec.Destroy(t.Context(), name, true); err != nil {
+		t.Fatal(err)
+	}
+	h.until("it is gone", func() bool { return len(h.servers()) == 0 })
+}
+
+// What a run that is not applied left in its stack's folder is put right.
+func TestFolderOfADiscardedRunIsPutRight(t *testing.T) {
+	h := newHouse(t, pool(1, 2))
+	h.tf.plan = func(_ state.Workspace, p *state.Plan) error { p.Changes = nil; return nil }
+	h.start()
+	h.pass()
+	h.until("the run is refused", func() bool { return runsIn(t, h, state.RunRefused) == 1 })
+	h.tf.mu.Lock()
+	defer h.tf.mu.Unlock()
+	if len(h.tf.rested) != 1 {
+		t.Errorf("folders put right: %v", h.tf.rested)
 	}
 }

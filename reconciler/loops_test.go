@@ -56,15 +56,19 @@ func working(machines ...string) (stages []state.Stage) {
 // terraform holds states as terraform would, one a stack, and does to them
 // what a workspace asks for. Its hooks let a test get in between.
 type terraform struct {
-	mu       sync.Mutex
-	states   map[string]map[string]state.Device
-	serial   int64
-	planned  []string // stacks, in order
-	applied  []string
-	plan     func(ws state.Workspace, p *state.Plan) error
-	apply    func(ws state.Workspace, devices map[string]state.Device) error
-	applying chan string   // told of every apply that begins, when not nil
-	proceed  chan struct{} // an apply waits for it, when not nil
+	mu        sync.Mutex
+	states    map[string]map[string]state.Device
+	serial    int64
+	planned   []string // stacks, in order
+	applied   []string
+	rested    []string
+	stateless bool // the state is missing
+	idle      bool // an apply that fails says that nothing began
+	plan      func(ws state.Workspace, p *state.Plan) error
+	apply     func(ws state.Workspace, devices map[string]state.Device) error
+	fail      func(ws state.Workspace, on func(state.ApplyEvent)) // in mid-apply
+	applying  chan string                                         // told of every apply that begins, when not nil
+	proceed   chan struct{}                                       // an apply waits for it, when not nil
 }
 
 func (tf *terraform) devices(stack string) map[string]state.Device {
@@ -107,13 +111,16 @@ func (tf *terraform) Apply(_ context.Context, ws state.Workspace, _ int, on func
 	if tf.proceed != nil {
 		<-tf.proceed
 	}
+	if tf.fail != nil {
+		tf.fail(ws, on)
+	}
 	tf.mu.Lock()
 	defer tf.mu.Unlock()
 	tf.applied = append(tf.applied, ws.Stack.Name)
 	tf.serial++
 	devices := tf.devices(ws.Stack.Name)
 	if tf.apply != nil {
-		return state.ApplyResult{Log: "log"}, tf.apply(ws, devices)
+		return state.ApplyResult{Log: "log", Begun: !tf.idle}, tf.apply(ws, devices)
 	}
 	wanted := map[string]bool{}
 	for _, s := range ws.Servers {
@@ -125,12 +132,22 @@ func (tf *terraform) Apply(_ context.Context, ws state.Workspace, _ int, on func
 		}
 	}
 	maps.DeleteFunc(devices, func(name string, _ state.Device) bool { return !wanted[name] })
-	return state.ApplyResult{Log: "log"}, nil
+	return state.ApplyResult{Log: "log", Begun: true}, nil
+}
+
+func (tf *terraform) Rest(ws state.Workspace) error {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	tf.rested = append(tf.rested, ws.Stack.Name)
+	return nil
 }
 
 func (tf *terraform) Read(_ context.Context, stack state.Stack) (*state.StateVersion, map[string]state.Device, error) {
 	tf.mu.Lock()
 	defer tf.mu.Unlock()
+	if tf.stateless {
+		return nil, map[string]state.Device{}, nil
+	}
 	return &state.StateVersion{Serial: tf.serial, Lineage: "l", SHA256: "s", Size: 2, Bytes: []byte("{}")}, maps.Clone(tf.devices(stack.Name)), nil
 }
 

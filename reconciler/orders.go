@@ -48,21 +48,22 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.order(ctx, func(state.Snapshot) (state.Changes, error) {
+	return r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
 		s, err := r.Records.Server(ctx, name)
 		if err != nil {
 			return state.Changes{}, err
+		}
+		if why := snap.Unclean[s.Stack]; why != "" && s.Phase != state.Stopped {
+			return state.Changes{}, state.Errorf(state.Conflict,
+				"server %s (%s) cannot be destroyed: its stack %s is not planned again, because %s; look at its machine at the provider", name, s.Phase, s.Stack, why)
 		}
 		m := state.Move{Server: name, From: s.Phase, To: s.Phase, Condemned: true, Forced: force, Reason: "an admin asked for it to be destroyed"}
 		if force {
 			m.Reason += " at once, whatever runs on it"
 		}
 		switch s.Phase {
-		case state.Stopped, state.Stopping:
+		case state.Stopped:
 			return state.Changes{}, errGone
-		case state.Failed:
-			return state.Changes{}, state.Errorf(state.Conflict,
-				"server %s is in error (%s) and its stack %s is not planned again, because its last run did not finish cleanly; look for the device at the provider before you remove it there", name, s.Error, s.Stack)
 		case state.Pending:
 			m.To = state.Stopped
 		case state.Creating, state.Created, state.Staging, state.Running, state.Shutdown:

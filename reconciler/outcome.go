@@ -25,7 +25,7 @@ func outcome(run state.Run, devices map[string]state.Device, applyErr, readErr e
 		undone = append(undone, server)
 		f.Servers = append(f.Servers, state.Outcome{
 			Server: server, Phase: state.Failed, Reason: "its run did not finish cleanly",
-			Error: fmt.Sprintf("%s: %v", what, errors.Join(applyErr, readErr)),
+			Error: strings.Join(append([]string{what}, causes(applyErr, readErr)...), ": "),
 		})
 	}
 	for _, server := range run.Creates {
@@ -50,12 +50,12 @@ func outcome(run state.Run, devices map[string]state.Device, applyErr, readErr e
 			lost = append(lost, server)
 		}
 	}
-	if applyErr != nil {
-		f.Phase, f.Error = state.RunErrored, applyErr.Error()
+	f.Error = strings.Join(causes(applyErr, readErr), "; ")
+	if applyErr != nil || readErr != nil {
+		f.Phase = state.RunErrored
 	}
 	switch {
 	case readErr != nil:
-		f.Phase, f.Error = state.RunErrored, errors.Join(applyErr, readErr).Error()
 		f.Unclean = fmt.Sprintf("run %d: the state could not be read: %v", run.ID, readErr)
 	case len(undone) > 0:
 		f.Phase = state.RunErrored
@@ -65,7 +65,20 @@ func outcome(run state.Run, devices map[string]state.Device, applyErr, readErr e
 	default:
 		f.Applied = true
 	}
+	if f.Error == "" { // terraform called it a success
+		f.Error = f.Unclean
+	}
 	return f
+}
+
+// causes are the errors that are there, in words.
+func causes(errs ...error) (words []string) {
+	for _, err := range errs {
+		if err != nil {
+			words = append(words, err.Error())
+		}
+	}
+	return words
 }
 
 // diagnosticsOf returns terraform's own diagnostics, when err carries them.

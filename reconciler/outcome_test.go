@@ -58,6 +58,9 @@ func TestOutcome(t *testing.T) {
 					t.Errorf("%s is %s, want %s", server, got[server], phase)
 				}
 			}
+			if (f.Error == "") != (tt.unclean == "" && tt.apply == nil) || strings.Contains(f.Error, "nil") {
+				t.Errorf("the run's error is %q", f.Error)
+			}
 			if f.Phase != tt.phase || f.Applied != (tt.unclean == "") || (f.Outputs != nil) != tt.wantOutput {
 				t.Errorf("phase %s, applied %t, outputs %v; want %s", f.Phase, f.Applied, f.Outputs, tt.phase)
 			}

@@ -121,7 +121,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 			return state.Decision{}, fmt.Errorf("read the records: %w", err)
 		}
 		d := scale.Decide(scale.Observation{
-			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused,
+			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Unclean: snap.Unclean,
 		}, r.Pools)
 		c := r.changes(d, snap)
 		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {

@@ -106,6 +106,7 @@ type ApplyEvent struct {
 
 // ApplyResult is what terraform said in the course of an apply.
 type ApplyResult struct {
+	Begun       bool   // terraform began to act on a resource
 	Log         string // its messages, a line each, secrets masked
 	Diagnostics []Diagnostic
 }

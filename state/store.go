@@ -4,7 +4,8 @@ import "time"
 
 // Snapshot is what the store knew at one instant.
 type Snapshot struct {
-	Servers  []Server // all but the stopped ones, in order of creation, then name
+	Unclean  map[string]string // stacks that are not planned again, and why
+	Servers  []Server          // all but the stopped ones, in order of creation, then name
 	Backoffs []Backoff
 	Paused   bool
 	Open     []Stack  // stacks that new servers may still join: never run
@@ -21,11 +22,12 @@ type Changes struct {
 	Servers  []Server  // to be made, pending, in one of Stacks or in an open one
 	Moves    []Move
 	Marks    []Mark
+	Backoff  *Backoff // to be remembered; nil: none
 }
 
-// Move takes a server from one phase to another. A move to Stopping, or from
-// Pending to Stopped, and a server that joins an open stack raise the
-// generation of the stack.
+// Move takes a server from one phase to another, or with the same phase twice
+// only sets its flags. A move that changes whether the server is wanted in its
+// stack, and a server that joins an open stack, raise the stack's generation.
 type Move struct {
 	Server    string
 	From, To  Phase

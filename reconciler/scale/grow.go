@@ -13,6 +13,12 @@ import (
 // room come first, so that few are needed, then the youngest.
 func (f *fleet) revive() {
 	revived := 0
+	for _, m := range f.members {
+		if m.stuck != "" && m.spare() { // it would be billed and of no use
+			f.move(m, state.Revive, "put back to work: it cannot be destroyed, since "+m.hangs())
+			revived++
+		}
+	}
 	for _, m := range f.pick((*member).spare, func(a, b *member) int {
 		return cmp.Or(cmp.Compare(b.free(), a.free()), b.server.Created.Compare(a.server.Created))
 	}) {

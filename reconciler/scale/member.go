@@ -11,6 +11,7 @@ import (
 type member struct {
 	server   *state.Server
 	load     int         // stages on it
+	stuck    string      // why its stack is not planned again; empty: it may be
 	phase    state.Phase // in which the decision leaves it
 	decision state.ServerDecision
 }
@@ -39,7 +40,7 @@ func muster(o Observation) []*member {
 		if s.Phase == state.Stopped {
 			continue
 		}
-		m := &member{server: s, load: load[s.Name], phase: s.Phase}
+		m := &member{server: s, load: load[s.Name], phase: s.Phase, stuck: o.Unclean[s.Stack]}
 		m.decision = state.ServerDecision{Server: s.Name, Pool: s.Pool, Phase: s.Phase, Action: state.Keep}
 		m.mark(o.At)
 		m.obey()
@@ -73,10 +74,12 @@ func first(known, now time.Time) time.Time {
 
 // obey decides what a person asked for, whatever the demand. A condemned
 // server whose create is under way, or that went wrong, has to wait: what
-// becomes of its device is not known yet.
+// becomes of its device is not known yet. So has one whose stack is not planned
+// again: out of its stack it would be billed and of no use.
 func (m *member) obey() {
 	s := m.server
 	switch {
+	case m.stuck != "" && s.Forced:
 	case s.Phase == state.Stopping, s.Phase == state.Failed:
 	case s.Phase == state.Pending && m.dismissed():
 		m.act(state.Drop, "asked to leave before its create began")
@@ -131,6 +134,8 @@ func (m *member) conclude(at time.Time, f *fleet) {
 func (m *member) watch(at time.Time) {
 	quiet := m.decision.QuietSince
 	switch {
+	case m.stuck != "":
+		m.keep("drained, but it cannot be destroyed: " + m.hangs())
 	case m.load > 0:
 		m.keep(fmt.Sprintf("drains: %s still on it", count(m.load, "stage")))
 	case at.After(quiet):
@@ -138,6 +143,11 @@ func (m *member) watch(at time.Time) {
 	default:
 		m.keep(fmt.Sprintf("drains: no stage on it since %s, to be seen once more", clock(quiet)))
 	}
+}
+
+// hangs is why nothing can be done to a server of a stuck stack.
+func (m *member) hangs() string {
+	return fmt.Sprintf("its stack %s is not planned again, because %s", m.server.Stack, m.stuck)
 }
 
 // standing is why a server that nothing is decided of is as it is.
@@ -159,7 +169,14 @@ func (m *member) progress() string {
 	case state.Running:
 		return fmt.Sprintf("busy: %s of %d on it", count(m.load, "stage"), m.server.Capacity)
 	case state.Failed:
-		return "in error: no capacity, but counts against the maximum until its device is known to be gone"
+		reason := "in error: no capacity, but counts against the maximum until its device is known to be gone"
+		if m.stuck != "" {
+			reason += "; " + m.hangs()
+		}
+		return reason
+	}
+	if m.stuck != "" {
+		return "its device is to be destroyed, but " + m.hangs()
 	}
 	return "its device is to be destroyed"
 }

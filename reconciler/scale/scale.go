@@ -19,6 +19,7 @@ type Observation struct {
 	Servers  []state.Server
 	Backoffs []state.Backoff
 	Paused   bool
+	Unclean  map[string]string // stacks that are not planned again, and why
 }
 
 // What keeps a pool from what it wants, as state.PoolDecision.Held tells it.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 
@@ -16,11 +17,16 @@ import (
 	"hangar/tfmodules"
 )
 
+// applyLockTimeout is short: what the caller looked at before a destroy must
+// not be old when it happens. Plan is where a person's lock is waited for.
+const applyLockTimeout = 2 * time.Second
+
 // Apply applies the plan that Plan saved, with so many changes at once, and
 // removes it. Once terraform has begun, nothing cancels it: an apply that is
 // cut off forgets machines. What happens to the servers is told to on as it
 // happens, one event at a time; slow ears do not hold up terraform. The
-// result is whole also when the error, an *Error, says that the apply failed.
+// result is whole also when the error, an *Error, says that the apply failed; it
+// tells whether anything began.
 func (r *Runner) Apply(ctx context.Context, ws state.Workspace, changes int, on func(state.ApplyEvent)) (state.ApplyResult, error) {
 	op := "apply stack " + ws.Stack.Name
 	dir, err := r.stack(ws.Stack.Name)
@@ -64,7 +70,7 @@ func (r *Runner) runApply(ctx context.Context, tf *tfexec.Terraform, changes int
 		return stderr.String(), err
 	}
 	err := tf.ApplyJSON(ctx, stdout, tfexec.DirOrPlan(planFile), tfexec.Parallelism(changes),
-		tfexec.LockTimeout(r.LockTimeout.String()))
+		tfexec.LockTimeout(applyLockTimeout.String()))
 	return stderr.String(), err
 }
 

@@ -99,9 +99,21 @@ func (r *Runner) fingerprint(module tfmodules.Module) (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
+// hasMarker says whether init did in a folder what print tells of, and its
+// providers, which are links into a mirror or a cache, are still there.
 func hasMarker(dir, print string) bool {
 	b, err := os.ReadFile(filepath.Join(dir, marker))
-	return err == nil && string(b) == print
+	if err != nil || string(b) != print {
+		return false
+	}
+	// .terraform/providers/HOST/NAMESPACE/TYPE/VERSION/PLATFORM
+	links, err := filepath.Glob(filepath.Join(dir, ".terraform", "providers", "*", "*", "*", "*", "*"))
+	for _, link := range links {
+		if _, gone := os.Stat(link); gone != nil {
+			return false
+		}
+	}
+	return err == nil
 }
 
 // copyInitialised replaces what init made in one folder by what it made in

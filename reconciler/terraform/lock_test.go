@@ -48,30 +48,35 @@ func personAsks(t *testing.T, g *rig, stack string) (answer func()) {
 	}
 }
 
-// Plans and applies wait for a person's terraform in the same stack instead of
-// failing.
-func TestWaitsForAPersonsLock(t *testing.T) {
+// A plan waits for a person's terraform in the same stack. An apply does not
+// wait for long, since what was looked at before it must not grow old: it says
+// that nothing began.
+func TestAPersonsLock(t *testing.T) {
 	g := newRig(t)
 	ws := g.workspace("s1", "agent-aaaaaaaa")
 	g.apply(t, ws, 1)
 	ws.Servers = nil
-	for _, work := range []func() error{
-		func() error { _, err := g.Plan(t.Context(), ws); return err },
-		func() error { _, err := g.Apply(t.Context(), ws, 1, func(state.ApplyEvent) {}); return err },
-	} {
-		answer := personAsks(t, g, "s1")
-		ended := make(chan error, 1)
-		go func() { ended <- work() }()
-		select {
-		case err := <-ended:
-			t.Errorf("it did not wait for the lock: %v", err)
-			answer()
-			continue
-		case <-time.After(2 * time.Second):
-		}
-		answer()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+	answer := personAsks(t, g, "s1")
+	planned := make(chan error, 1)
+	go func() { _, err := g.Plan(t.Context(), ws); planned <- err }()
+	select {
+	case err := <-planned:
+		t.Errorf("the plan did not wait for the lock: %v", err)
+	case <-time.After(3 * time.Second):
+	}
+	answer()
+	if err := <-planned; err != nil {
+		t.Fatal(err)
+	}
+
+	answer = personAsks(t, g, "s1")
+	result, err := g.Apply(t.Context(), ws, 1, func(state.ApplyEvent) {})
+	answer()
+	if err == nil || !strings.Contains(err.Error(), "lock") || result.Begun {
+		t.Errorf("apply: %v, begun %t", err, result.Begun)
+	}
+	g.apply(t, ws, 1)
+	if n := len(g.world.Devices()); n != 0 {
+		t.Errorf("%d devices are left", n)
 	}
 }

@@ -57,8 +57,10 @@ func (r *Runner) plan(ctx context.Context, ws state.Workspace) (state.Plan, erro
 	}
 	text, err := r.runPlan(ctx, tf, ws.Stack.Name)
 	if err != nil {
-		// Perhaps the folder is not what init left: the next time it runs anew.
+		// Perhaps the folder, or what others take from it, is not what init left:
+		// the next time it runs anew.
 		os.Remove(filepath.Join(dir, marker))
+		os.Remove(filepath.Join(r.prepared(), module.Folder(), marker))
 		return state.Plan{}, err
 	}
 	return r.showPlan(ctx, tf, ws.Stack.Name, text)

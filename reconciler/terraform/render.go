@@ -33,14 +33,35 @@ func (r *Runner) render(ws state.Workspace, module tfmodules.Module, dir string)
 	return writeFile(filepath.Join(dir, "main.tf"), text)
 }
 
-// writeUserData writes what is missing only: a machine keeps what it was born
-// with. What belongs to no server any more is removed.
+// Rest renders a workspace into the stack's folder, if it has one, and removes
+// a saved plan that is not to be applied: it holds secrets.
+func (r *Runner) Rest(ws state.Workspace) error {
+	dir, err := r.stack(ws.Stack.Name)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	module, err := r.module(ws.Stack)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, planFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return r.render(ws, module, dir)
+}
+
+// writeUserData writes the user data of servers that are yet to be born; from
+// then on a machine keeps what it was born with. What belongs to no server any
+// more is removed.
 func (r *Runner) writeUserData(servers []state.Server, dir string) error {
 	wanted := map[string]bool{}
 	for _, s := range servers {
 		path := filepath.Join(dir, filepath.FromSlash(tfmodules.CloudInit(s.Name)))
 		wanted[filepath.Base(path)] = true
-		if _, err := os.Stat(path); err == nil {
+		if _, err := os.Stat(path); err == nil && s.Phase != state.Pending {
 			continue
 		}
 		content, err := r.UserData(s)

@@ -34,6 +34,7 @@ type stream struct {
 
 	resource string // address of the servers, without their keys
 	mask     masker
+	begun    bool   // an action on some resource has begun
 	rest     []byte // of a line that is not yet whole
 	log      strings.Builder
 	told     map[state.Diagnostic]bool // warnings, without their addresses
@@ -70,7 +71,7 @@ func (s *stream) close(stderr string) state.ApplyResult {
 	}
 	s.write(stderr)
 	close(s.events)
-	return state.ApplyResult{Log: s.log.String(), Diagnostics: s.found}
+	return state.ApplyResult{Begun: s.begun, Log: s.log.String(), Diagnostics: s.found}
 }
 
 func (s *stream) line(line []byte) {
@@ -80,6 +81,7 @@ func (s *stream) line(line []byte) {
 		return
 	}
 	if m.Hook != nil {
+		s.begun = s.begun || strings.HasPrefix(m.Type, "apply_")
 		s.event(m.Type, *m.Hook)
 	}
 	switch {

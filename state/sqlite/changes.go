@@ -40,6 +40,11 @@ func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 				raised[stack] = true
 			}
 		}
+		if c.Backoff != nil {
+			if err := addBackoff(t, *c.Backoff); err != nil {
+				return err
+			}
+		}
 		for stack := range raised {
 			if err := raise(t, stack, c.At); err != nil {
 				return err

@@ -36,7 +36,7 @@ func TestCommitKeepsWhatItIsGiven(t *testing.T) {
 
 func TestAnEmptyStore(t *testing.T) {
 	s := newStore(t)
-	wantEqual(t, "snapshot", get(t, s.Snapshot), state.Snapshot{Servers: []state.Server{}, Backoffs: []state.Backoff{}, Open: []state.Stack{}})
+	wantEqual(t, "snapshot", get(t, s.Snapshot), state.Snapshot{Unclean: map[string]string{}, Servers: []state.Server{}, Backoffs: []state.Backoff{}, Open: []state.Stack{}})
 	wantEqual(t, "servers", get(t, s.Servers), []state.Server{})
 	wantEqual(t, "stacks", get(t, s.Stacks), []state.Stack{})
 	wantEqual(t, "unfinished", get(t, s.Unfinished), []state.Run{})

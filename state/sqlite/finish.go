@@ -123,13 +123,17 @@ func endStack(t tx, run state.Run, f state.Finish) error {
 func remember(t tx, run state.Run, f state.Finish) error {
 	switch b := f.Backoff; {
 	case b != nil:
-		return t.do(`INSERT INTO backoffs (pool, candidate, failures, until, error) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET failures = excluded.failures, until = excluded.until, error = excluded.error`,
-			b.Pool, b.Candidate, b.Failures, micros(b.Until), b.Error)
+		return addBackoff(t, *b)
 	case f.Applied && len(run.Creates) > 0:
 		return t.do("DELETE FROM backoffs WHERE (pool, candidate) IN (SELECT pool, candidate FROM stacks WHERE name = ?)", run.Stack)
 	}
 	return nil
+}
+
+func addBackoff(t tx, b state.Backoff) error {
+	return t.do(`INSERT INTO backoffs (pool, candidate, failures, until, error) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET failures = excluded.failures, until = excluded.until, error = excluded.error`,
+		b.Pool, b.Candidate, b.Failures, micros(b.Until), b.Error)
 }
 
 // Progress records what terraform is doing to a server. News older than the

@@ -23,6 +23,9 @@ func (s *Store) Snapshot(ctx context.Context) (snap state.Snapshot, err error) {
 		if snap.Open, err = all(t, scanStack, "SELECT "+stackColumns+" FROM stacks WHERE open = 1 ORDER BY created, name"); err != nil {
 			return err
 		}
+		if snap.Unclean, err = uncleanStacks(t); err != nil {
+			return err
+		}
 		last, err := newestDecisions(t, 0, 1)
 		if len(last) > 0 {
 			snap.Last = last[0]
@@ -30,6 +33,16 @@ func (s *Store) Snapshot(ctx context.Context) (snap state.Snapshot, err error) {
 		return err
 	})
 	return snap, err
+}
+
+// uncleanStacks returns why each stack that is not planned again is not.
+func uncleanStacks(t tx) (map[string]string, error) {
+	stacks, err := all(t, scanStack, "SELECT "+stackColumns+" FROM stacks WHERE unclean <> ''")
+	why := make(map[string]string, len(stacks))
+	for _, s := range stacks {
+		why[s.Name] = s.Unclean
+	}
+	return why, err
 }
 
 func scanBackoff(r row) (b state.Backoff, err error) {

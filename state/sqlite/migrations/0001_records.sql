@@ -37,6 +37,7 @@ CREATE TABLE stacks (
 ) STRICT;
 CREATE INDEX stacks_due     ON stacks (changed) WHERE generation <> applied;
 CREATE INDEX stacks_open    ON stacks (created) WHERE open = 1;
+CREATE INDEX stacks_unclean ON stacks (name)    WHERE unclean <> '';
 CREATE INDEX stacks_emptied ON stacks (emptied) WHERE emptied > 0;
 
 CREATE TABLE servers (
