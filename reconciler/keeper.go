@@ -2,8 +2,10 @@ package reconciler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"hangar/state"
@@ -17,6 +19,7 @@ type Archive interface {
 
 // Folders is what the retention needs of the Terraform adapter.
 type Folders interface {
+	Stacks() (names []string, err error)
 	Remove(stack string) error
 	KeepModules(folders ...string) error
 }
@@ -49,28 +52,34 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Clean cleans up once.
+// Clean cleans up once. A folder goes when no record knows its stack: what is
+// cut off between the two is done the next time.
 func (k *Keeper) Clean(ctx context.Context) error {
-	gone, err := k.Archive.Prune(ctx, k.Now().Add(-k.Keep))
+	// The folders are listed first: a stack that is made meanwhile has a record
+	// before it has a folder.
+	folders, err := k.Folders.Stacks()
 	if err != nil {
-		return fmt.Errorf("remove old records: %w", err)
+		return fmt.Errorf("list the stacks' folders: %w", err)
 	}
-	for _, stack := range gone {
-		if err := k.Folders.Remove(stack); err != nil {
-			return fmt.Errorf("remove the folder of stack %s: %w", stack, err)
-		}
-		k.Log.Info("an old stack was removed", "stack", stack)
+	if _, err := k.Archive.Prune(ctx, k.Now().Add(-k.Keep)); err != nil {
+		return fmt.Errorf("remove old records: %w", err)
 	}
 	stacks, err := k.Archive.Stacks(ctx)
 	if err != nil {
 		return fmt.Errorf("list the stacks: %w", err)
 	}
-	used := append([]string{}, k.Modules...)
+	known := make(map[string]bool)
+	modules := slices.Clone(k.Modules)
 	for _, s := range stacks {
-		used = append(used, s.Module)
+		known[s.Name] = true
+		modules = append(modules, s.Module)
 	}
-	if err := k.Folders.KeepModules(used...); err != nil {
-		return fmt.Errorf("remove unused module copies: %w", err)
+	var failed []error
+	for _, folder := range folders {
+		if !known[folder] {
+			k.Log.Info("the folder of a stack that is gone is removed", "stack", folder)
+			failed = append(failed, k.Folders.Remove(folder))
+		}
 	}
-	return nil
+	return errors.Join(append(failed, k.Folders.KeepModules(modules...))...)
 }

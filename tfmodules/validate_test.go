@@ -2,6 +2,7 @@ package tfmodules_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"hangar/reconciler/simulator"
+	"hangar/reconciler/terraform"
 	"hangar/tfmodules"
 )
 
@@ -25,13 +27,20 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// Where terraform is not on PATH, the pinned one is installed once.
+	if cache, err := os.UserCacheDir(); err == nil {
+		found, err := terraform.Find(context.Background(), terraform.FindOptions{Dir: filepath.Join(cache, "hangar-tests")})
+		if err == nil {
+			os.Setenv("PATH", filepath.Dir(found.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+		}
+	}
 	os.Exit(m.Run())
 }
 
 var userDataFile = regexp.MustCompile(`\$\{path\.module\}/(cloud-init/[a-z0-9-]+\.yaml)`)
 
 func TestGoldenRootsAreValid(t *testing.T) {
-	terraform, err := exec.LookPath("terraform")
+	program, err := exec.LookPath("terraform")
 	if err != nil {
 		if slices.Contains(strings.Split(os.Getenv("HANGAR_REQUIRE"), ","), "terraform") {
 			t.Fatal(err)
@@ -69,7 +78,7 @@ func TestGoldenRootsAreValid(t *testing.T) {
 				write(t, filepath.Join(stack, string(file[1])), []byte("#cloud-config\n"))
 			}
 			for _, args := range [][]string{{"init"}, {"validate"}} {
-				cmd := exec.Command(terraform, append(args, "-no-color")...)
+				cmd := exec.Command(program, append(args, "-no-color")...)
 				cmd.Dir = stack
 				cmd.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "terraform.rc"), "CHECKPOINT_DISABLE=1")
 				if out, err := cmd.CombinedOutput(); err != nil {

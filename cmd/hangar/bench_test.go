@@ -114,7 +114,7 @@ func plainTerraform(b *testing.B, w *world, n int) time.Duration {
 			b.Fatal(err)
 		}
 	}
-	terraform := func(args ...string) {
+	command := func(args ...string) {
 		cmd := exec.Command("terraform", args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "METAL_AUTH_TOKEN="+w.Config().APIKey, "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "cli.tfrc"))
@@ -122,9 +122,9 @@ func plainTerraform(b *testing.B, w *world, n int) time.Duration {
 			b.Fatalf("terraform %v: %v\n%s", args, err, out)
 		}
 	}
-	terraform("init", "-no-color")
+	command("init", "-no-color")
 	began := time.Now()
-	terraform("apply", "-no-color", "-auto-approve", "-parallelism=100")
+	command("apply", "-no-color", "-auto-approve", "-parallelism=100")
 	return time.Since(began)
 }
 

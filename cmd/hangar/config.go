@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"hangar/reconciler/terraform"
 )
 
 // Config is every setting of the reconciler, each from one environment
@@ -57,7 +60,7 @@ type Config struct {
 	DatabaseDatasource string        `env:"DRONE_DATABASE_DATASOURCE" help:"database file (database.sqlite in the data folder)"`
 	Keep               time.Duration `env:"DRONE_KEEP" envDefault:"720h" help:"how long the records of servers that are gone are kept"`
 
-	HTTPHost string `env:"DRONE_HTTP_HOST" help:"public host name of hangar; it listens on every address unless DRONE_HTTP_PORT names one"`
+	HTTPHost string `env:"DRONE_HTTP_HOST" help:"public host name of hangar, as in drone/autoscaler; it has no effect without TLS, and does not choose the address to listen on"`
 	HTTPPort string `env:"DRONE_HTTP_PORT" envDefault:":8080" help:"port to listen on, or address and port"`
 	HTTPRoot string `env:"DRONE_HTTP_ROOT" envDefault:"/" help:"path below which everything is served"`
 
@@ -76,11 +79,17 @@ type Config struct {
 // ServerURL is the base URL of the Drone server.
 func (c Config) ServerURL() string { return c.ServerProto + "://" + c.ServerHost }
 
-// secrets are the values that must not be seen anywhere.
-func (c Config) secrets(environ map[string]string) []string {
+// secrets are the values that must not be seen anywhere. Values of the agents'
+// environment are among them where they are long enough to be one.
+func (c Config) secrets(environ map[string]string, agent []string) []string {
 	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey}
 	for _, name := range c.TerraformEnv {
 		secrets = append(secrets, environ[name])
+	}
+	for _, variable := range agent {
+		if _, value, _ := strings.Cut(variable, "="); len(value) >= 12 {
+			secrets = append(secrets, value)
+		}
 	}
 	return secrets
 }
@@ -129,6 +138,16 @@ func (c Config) mistakes() []string {
 	wrong(c.PacketEndpoint != "" && !isURL(c.PacketEndpoint), "DRONE_PACKET_ENDPOINT=%s: want a URL, such as http://127.0.0.1:9000", c.PacketEndpoint)
 	wrong(c.PacketUserData != "" && c.PacketUserDataFile != "", "DRONE_PACKET_USERDATA_FILE=%s: stands instead of DRONE_PACKET_USERDATA; set one of them", c.PacketUserDataFile)
 	wrong(c.PacketCreateTimeout < time.Minute, "DRONE_PACKET_CREATE_TIMEOUT=%s: want 1m or more", c.PacketCreateTimeout)
+	for _, f := range c.PacketFacility {
+		wrong(!isCode(f), "DRONE_PACKET_FACILITY=%s: want codes in lower case, such as ewr1", f)
+	}
+	for _, m := range c.PacketMetro {
+		wrong(!isCode(m), "DRONE_PACKET_METRO=%s: want codes in lower case, such as ny", m)
+	}
+	wrong(len(c.PacketPlan) == 0, "DRONE_PACKET_PLAN=,: want at least one plan, such as c3.small.x86")
+	wrong(c.PacketReservation != "" && !isName(c.PacketReservation), "DRONE_PACKET_RESERVATION=%s: want the id of a reservation, or next-available", c.PacketReservation)
+	wrong(c.PacketCreateTimeout%time.Second != 0, "DRONE_PACKET_CREATE_TIMEOUT=%s: want whole seconds", c.PacketCreateTimeout)
+	wrong(c.Instance != "" && !isName(c.Instance), "DRONE_INSTANCE=%s: want lower case letters, digits and hyphens, since it is a tag of the machines", c.Instance)
 	if err := hostName(c.namePrefix()); err != nil {
 		wrong(true, "%s=%s: %v", c.namePrefixName(), c.namePrefix(), err)
 	}
@@ -137,6 +156,9 @@ func (c Config) mistakes() []string {
 	wrong(!isPort(c.HTTPPort), "DRONE_HTTP_PORT=%s: want a port such as :8080, or an address and a port such as 127.0.0.1:8080", c.HTTPPort)
 	wrong(!isRoot(c.HTTPRoot), "DRONE_HTTP_ROOT=%s: want a path that begins with /, such as /hangar", c.HTTPRoot)
 	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
+	if _, err := terraform.Environment(func(string) (string, bool) { return "", false }, c.TerraformEnv); err != nil {
+		wrong(true, "DRONE_TERRAFORM_ENV=%s: %v", list(c.TerraformEnv), err)
+	}
 	atLeast("DRONE_TERRAFORM_STACK_SIZE", c.TerraformStackSize, 1)
 	atLeast("DRONE_TERRAFORM_MAX_APPLIES", c.TerraformMaxApplies, 0)
 	return found

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -92,6 +93,15 @@ func TestMistakes(t *testing.T) {
 		{"DRONE_PACKET_APIKEY=", "DRONE_PACKET_APIKEY is not set"},
 		{"DRONE_PACKET_PROJECT_ID=", "DRONE_PACKET_PROJECT_ID is not set"},
 		{"DRONE_PACKET_ENDPOINT=localhost", "DRONE_PACKET_ENDPOINT=localhost: want a URL"},
+		{"DRONE_PACKET_FACILITY=EWR1", "DRONE_PACKET_FACILITY=EWR1: want codes in lower case"},
+		{"DRONE_PACKET_METRO=new york", "DRONE_PACKET_METRO=new york: want codes in lower case"},
+		{"DRONE_PACKET_PLAN=,", "DRONE_PACKET_PLAN=,: want at least one plan"},
+		{"DRONE_PACKET_RESERVATION=any one", "DRONE_PACKET_RESERVATION=any one: want the id"},
+		{"DRONE_PACKET_CREATE_TIMEOUT=90.5s", "DRONE_PACKET_CREATE_TIMEOUT=1m30.5s: want whole seconds"},
+		{"DRONE_PACKET_CREATE_TIMEOUT=5s", "DRONE_PACKET_CREATE_TIMEOUT=5s: want 1m or more"},
+		{"DRONE_INSTANCE=a b", "DRONE_INSTANCE=a b: want lower case letters"},
+		{"DRONE_TERRAFORM_ENV=TF_LOG,AWS_PROFILE", "DRONE_TERRAFORM_ENV=TF_LOG,AWS_PROFILE: hangar sets TF_LOG itself"},
+		{"DRONE_HTTP_ROOT=/:a", "DRONE_HTTP_ROOT=/:a: want a path"},
 		{"DRONE_PACKET_BILLING=never", "DRONE_PACKET_BILLING=never: want hourly, daily, monthly or yearly"},
 		{"DRONE_POOL_IDLE=10", "DRONE_POOL_IDLE=10: not a duration such as 30s, 10m or 1h30m"},
 		{"DRONE_POOL_MIN_AGE=-1m", "DRONE_POOL_MIN_AGE=-1m0s: want a duration that is not negative"},
@@ -114,6 +124,39 @@ func TestMistakes(t *testing.T) {
 				t.Error("the exit code is not 2")
 			}
 		})
+	}
+}
+
+// What only the files tell that settings name is told together, too.
+func TestMistakesInFiles(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "userdata")
+	if err := os.WriteFile(bad, []byte("#cloud-config\n{{ .CACert }}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		set  []string
+		want []string
+	}{
+		{[]string{"DRONE_AGENT_ENV_FILE=/no/such", "DRONE_PACKET_USERDATA_FILE=/none"}, []string{"DRONE_AGENT_ENV_FILE=/no/such: ", "DRONE_PACKET_USERDATA_FILE: "}},
+		{[]string{"DRONE_PACKET_USERDATA_FILE=" + bad}, []string{"DRONE_PACKET_USERDATA_FILE: no cloud-init can be rendered: "}},
+		{[]string{"DRONE_PACKET_USERDATA={{ if }}"}, []string{"DRONE_PACKET_USERDATA: "}},
+		{[]string{"DRONE_AGENT_ENVIRON=no value"}, []string{"DRONE_AGENT_*: no cloud-init can be rendered: "}},
+	} {
+		c, err := parseConfig(guide(tt.set...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.agents()
+		var mistakes ConfigError
+		if !errors.As(err, &mistakes) || len(mistakes) != len(tt.want) {
+			t.Errorf("%v: %v, want %d mistakes", tt.set, err, len(tt.want))
+			continue
+		}
+		for i, want := range tt.want {
+			if !strings.HasPrefix(mistakes[i], want) {
+				t.Errorf("%v: %q, want %q", tt.set, mistakes[i], want)
+			}
+		}
 	}
 }
 

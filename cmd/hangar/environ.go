@@ -198,6 +198,14 @@ func isURL(s string) bool {
 // isRoot accepts the path of a URL without what routers give a meaning.
 func isRoot(s string) bool { return strings.HasPrefix(s, "/") && !strings.ContainsAny(s, ":*?#% ") }
 
+// isCode accepts the code of a facility or metro.
+func isCode(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
+
+// isName accepts an id that can be part of a tag.
+func isName(s string) bool { return isCode(strings.ReplaceAll(s, "-", "")) }
+
 // isPort accepts 8080, :8080 and 127.0.0.1:8080.
 func isPort(s string) bool {
 	_, port, err := net.SplitHostPort(listenAddress(s))

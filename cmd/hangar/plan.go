@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -32,7 +33,7 @@ func (planCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	userData, err := cfg.userData()
+	agents, err := cfg.agents()
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (planCommand) Run(p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 
-	store, err := copyRecords(p.ctx, cfg.databasePath(), filepath.Join(scratch, "database.sqlite"))
+	store, err := copyRecords(p.ctx, p.stdout, cfg.databasePath(), filepath.Join(scratch, "database.sqlite"))
 	if err != nil {
 		return err
 	}
@@ -56,7 +57,11 @@ func (planCommand) Run(p *program) (err error) {
 		return err
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.Data, instance, userData, quiet)
+	own := filepath.Join(cfg.Data, "terraform") // where serve has installed one, perhaps
+	if _, err := os.Stat(own); err != nil {
+		own = filepath.Join(scratch, "terraform")
+	}
+	runner, err := newRunner(p.ctx, cfg, p.environ, own, instance, agents)
 	if err != nil {
 		return err
 	}
@@ -86,17 +91,25 @@ func (planCommand) Run(p *program) (err error) {
 	if err := aside.Install(module); err != nil {
 		return err
 	}
+	var failed []error
 	for _, name := range names {
-		if err := planStack(p.ctx, p.stdout, name, store, aside); err != nil {
-			return err
-		}
+		failed = append(failed, planStack(p.ctx, p.stdout, name, store, aside))
 	}
-	_, err = fmt.Fprintln(p.stdout, "\nNothing was changed.")
-	return err
+	fmt.Fprintln(p.stdout, "\nNothing was changed.")
+	return errors.Join(failed...)
 }
 
-// copyRecords opens a copy of the records, or empty ones when there are none.
-func copyRecords(ctx context.Context, from, to string) (*sqlite.Store, error) {
+// copyRecords opens a copy of the records, or empty ones when there are none,
+// or only those of drone/autoscaler.
+func copyRecords(ctx context.Context, w io.Writer, from, to string) (*sqlite.Store, error) {
+	servers, theirs, err := sqlite.Autoscaler(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	if theirs {
+		fmt.Fprintf(w, "%s is a database of drone/autoscaler; hangar serve would keep it aside, untouched, and never touch its machines: %s\n\n", from, strings.Join(servers, ", "))
+		return sqlite.Open(ctx, to)
+	}
 	source, err := sqlite.OpenReadOnly(ctx, from)
 	if state.CodeOf(err) == state.NotFound {
 		return sqlite.Open(ctx, to)

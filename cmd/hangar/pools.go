@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/joho/godotenv"
 
@@ -56,45 +55,62 @@ func (c Config) platform() state.Platform {
 	return state.Platform{OS: c.AgentOS, Arch: c.AgentArch, Variant: c.AgentVersion, Kernel: c.AgentKernel}
 }
 
-// userData returns what renders a server's cloud-init.
-func (c Config) userData() (func(state.Server) ([]byte, error), error) {
-	environ := append([]string{}, c.AgentEnviron...)
+// agents is what hangar serve puts on every machine.
+type agents struct {
+	environ  []string // the agent's own, KEY=value
+	userData func(state.Server) ([]byte, error)
+}
+
+// agents reads the files that the settings name. What cannot be read or
+// rendered is told now, not when machines are needed.
+func (c Config) agents() (agents, error) {
+	var wrong ConfigError
+	a := agents{environ: slices.Clone(c.AgentEnviron)}
 	if c.AgentEnvFile != "" {
 		more, err := godotenv.Read(c.AgentEnvFile)
 		if err != nil {
-			return nil, ConfigError{fmt.Sprintf("DRONE_AGENT_ENV_FILE=%s: %v", c.AgentEnvFile, err)}
+			wrong = append(wrong, fmt.Sprintf("DRONE_AGENT_ENV_FILE=%s: %v", c.AgentEnvFile, err))
 		}
 		for _, name := range slices.Sorted(maps.Keys(more)) {
-			environ = append(environ, name+"="+more[name])
+			a.environ = append(a.environ, name+"="+more[name])
 		}
 	}
-	own := c.PacketUserData
-	if c.PacketUserDataFile != "" {
-		text, err := os.ReadFile(c.PacketUserDataFile)
-		if err != nil {
-			return nil, ConfigError{fmt.Sprintf("DRONE_PACKET_USERDATA_FILE=%s: %v", c.PacketUserDataFile, err)}
+	render, name := templates.CloudInit, "DRONE_AGENT_*"
+	if own, set, err := c.ownUserData(); set != "" {
+		name = set
+		if err == nil {
+			render, err = templates.Custom(own)
 		}
-		own = string(text)
+		if err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s: %v", set, err))
+		}
 	}
-	render := templates.CloudInit
-	if own != "" {
-		custom, err := templates.Custom(own)
-		if err != nil {
-			return nil, ConfigError{fmt.Sprintf("DRONE_PACKET_USERDATA: %v", err)}
-		}
-		render = custom
+	if wrong != nil {
+		return agents{}, wrong
 	}
 	pl := c.platform()
-	made := func(s state.Server) ([]byte, error) {
+	a.userData = func(s state.Server) ([]byte, error) {
 		return render(templates.Agent{
 			Name: s.Name, Image: c.AgentImage, Proto: c.ServerProto, Host: c.ServerHost, Secret: c.AgentToken,
 			Capacity: s.Capacity, OS: pl.OS, Arch: pl.Arch, Variant: pl.Variant, Kernel: pl.Kernel,
-			Labels: c.AgentLabels, Environ: environ, Volumes: c.AgentVolumes,
+			Labels: c.AgentLabels, Environ: a.environ, Volumes: c.AgentVolumes,
 		})
 	}
-	// What cannot be rendered is told now, not when machines are needed.
-	if _, err := made(state.Server{Name: c.namePrefix() + "aaaaaaaa", Capacity: 1}); err != nil {
-		return nil, ConfigError{fmt.Sprintf("the cloud-init of the agents cannot be rendered from DRONE_AGENT_* and DRONE_PACKET_USERDATA: %v", strings.TrimSpace(err.Error()))}
+	if _, err := a.userData(state.Server{Name: c.namePrefix() + "aaaaaaaa", Capacity: 1}); err != nil {
+		return agents{}, ConfigError{fmt.Sprintf("%s: no cloud-init can be rendered: %v", name, err)}
 	}
-	return made, nil
+	return a, nil
+}
+
+// ownUserData returns the user's template and the name of the setting that it
+// comes from; an empty name when there is none.
+func (c Config) ownUserData() (text, name string, err error) {
+	switch {
+	case c.PacketUserDataFile != "":
+		bytes, err := os.ReadFile(c.PacketUserDataFile)
+		return string(bytes), "DRONE_PACKET_USERDATA_FILE", err
+	case c.PacketUserData != "":
+		return c.PacketUserData, "DRONE_PACKET_USERDATA", nil
+	}
+	return "", "", nil
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
 	"hangar/reconciler/terraform"
-	"hangar/state"
 	"hangar/state/sqlite"
 	"hangar/tfmodules"
 )
@@ -38,6 +38,11 @@ func (serveCommand) Run(p *program) error {
 	log := newLog(p.stderr, cfg.LogsDebug)
 	for _, name := range unknown(p.environ) {
 		log.Warn("a setting has no effect in this version", "name", name)
+	}
+	for _, name := range cfg.TerraformEnv {
+		if _, set := p.environ[name]; !set {
+			log.Warn("DRONE_TERRAFORM_ENV names a variable that is not set", "name", name)
+		}
 	}
 	s, err := open(p.ctx, cfg, p.environ, log)
 	if err != nil {
@@ -82,7 +87,7 @@ var (
 // open takes the data folder, opens the store, finds terraform and listens.
 // Nothing runs yet.
 func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.Logger) (_ *service, err error) {
-	userData, err := cfg.userData()
+	agents, err := cfg.agents()
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +120,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	runner, err := newRunner(ctx, cfg, environ, cfg.Data, instance, userData, log)
+	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents)
 	if err != nil {
 		return nil, err
 	}
@@ -177,30 +182,31 @@ func (c Config) databasePath() string {
 	return path
 }
 
-// newRunner finds terraform and gives it what it needs to work below data.
-func newRunner(ctx context.Context, cfg Config, environ map[string]string, data, instance string, userData func(state.Server) ([]byte, error), log *slog.Logger) (*terraform.Runner, error) {
+// newRunner finds terraform, or installs it below dir, and gives it what it
+// needs to work in the data folder.
+func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a agents) (*terraform.Runner, error) {
+	if cfg.TerraformMirror != "" {
+		if info, err := os.Stat(cfg.TerraformMirror); err != nil || !info.IsDir() {
+			return nil, ConfigError{fmt.Sprintf("DRONE_TERRAFORM_MIRROR=%s: there is no such folder; terraform providers mirror makes one", cfg.TerraformMirror)}
+		}
+	}
 	binary, err := terraform.Find(ctx, terraform.FindOptions{
-		Binary: cfg.TerraformBinary, Version: cfg.TerraformVersion, Dir: filepath.Join(cfg.Data, "terraform"),
+		Binary: cfg.TerraformBinary, Version: cfg.TerraformVersion, Dir: dir,
 	})
 	if err != nil {
 		return nil, err
 	}
 	env, err := terraform.Environment(func(name string) (string, bool) { v, ok := environ[name]; return v, ok }, cfg.TerraformEnv)
 	if err != nil {
-		return nil, ConfigError{err.Error()}
-	}
-	for _, name := range cfg.TerraformEnv {
-		if _, set := env[name]; !set {
-			log.Warn("DRONE_TERRAFORM_ENV names a variable that is not set", "name", name)
-		}
+		return nil, err
 	}
 	env["METAL_AUTH_TOKEN"] = cfg.PacketAPIKey
-	r, err := terraform.New(data, binary)
+	r, err := terraform.New(cfg.Data, binary)
 	if err != nil {
 		return nil, err
 	}
 	r.Mirror, r.Env, r.Instance, r.ExtraTags = cfg.TerraformMirror, env, instance, cfg.PacketTags
-	r.UserData, r.Secrets = userData, cfg.secrets(environ)
+	r.UserData, r.Secrets = a.userData, cfg.secrets(environ, a.environ)
 	if cfg.PacketEndpoint != "" {
 		r.Provider = map[string]map[string]any{"packet": {"endpoint": cfg.PacketEndpoint}}
 	}

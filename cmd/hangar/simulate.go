@@ -66,7 +66,7 @@ func (c simulateCommand) Run(p *program) error {
 	}
 	defer closeWorld()
 	if c.World {
-		printWorld(p.stdout, world)
+		printWorld(p.stdout, world, p.environ)
 		world.Enqueue(c.Builds)
 		<-p.ctx.Done()
 		return nil
@@ -118,11 +118,12 @@ func (w simulation) environ() map[string]string {
 	}
 }
 
-// printWorld prints what hangar serve needs, to be pasted into a shell.
-func printWorld(out io.Writer, w simulation) {
+// printWorld prints what hangar serve needs, to be pasted into a shell, but for
+// what the user's environment says already.
+func printWorld(out io.Writer, w simulation, user map[string]string) {
 	env := w.environ()
 	for _, s := range settings() {
-		if value, set := env[s.name]; set {
+		if value, set := env[s.name]; set && user[s.name] != value {
 			fmt.Fprintf(out, "export %s=%s\n", s.name, value)
 		}
 	}
@@ -155,7 +156,11 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	}
 	defer s.close()
 	url := "http://" + s.listener.Addr().String() + strings.TrimSuffix(cfg.HTTPRoot, "/")
-	fmt.Fprintf(p.stderr, "hangar answers at %s; as its admin:\n  curl -H 'Authorization: Bearer %s' %s/api/servers\n", url, cfg.ServerToken, url)
+	token := cfg.ServerToken
+	if p.environ["DRONE_SERVER_TOKEN"] == token { // perhaps a real one
+		token = "$DRONE_SERVER_TOKEN"
+	}
+	fmt.Fprintf(p.stderr, "hangar answers at %s; as its admin:\n  curl -H \"Authorization: Bearer %s\" %s/api/servers\n", url, token, url)
 
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()

@@ -6,10 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"hangar/reconciler/terraform"
 )
 
 // TestMain lets the test binary be the stand-in provider when terraform
@@ -21,6 +24,13 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// Where terraform is not on PATH, the pinned one is installed once.
+	if cache, err := os.UserCacheDir(); err == nil {
+		found, err := terraform.Find(context.Background(), terraform.FindOptions{Dir: filepath.Join(cache, "hangar-tests")})
+		if err == nil {
+			os.Setenv("PATH", filepath.Dir(found.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+		}
 	}
 	os.Exit(m.Run())
 }

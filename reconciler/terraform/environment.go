@@ -20,14 +20,18 @@ var passed = []string{
 // lookup knows: a few that every program needs, and the named ones
 // (DRONE_TERRAFORM_ENV). Nothing else of hangar's environment reaches it.
 func Environment(lookup func(name string) (value string, ok bool), names []string) (map[string]string, error) {
+	named := make(map[string]string, len(names))
+	for _, name := range names {
+		named[name] = ""
+	}
+	if bad := tfexec.ProhibitedEnv(named); len(bad) > 0 {
+		return nil, fmt.Errorf("hangar sets %s itself, or must not have it set", strings.Join(slices.Sorted(slices.Values(bad)), ", "))
+	}
 	env := map[string]string{}
 	for _, name := range slices.Concat(names, passed) {
 		if value, ok := lookup(name); ok {
 			env[name] = value
 		}
-	}
-	if bad := tfexec.ProhibitedEnv(env); len(bad) > 0 {
-		return nil, fmt.Errorf("DRONE_TERRAFORM_ENV: hangar sets %s itself, or must not have it set", strings.Join(bad, ", "))
 	}
 	return env, nil
 }

@@ -29,6 +29,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// Where terraform is not on PATH, the pinned one is installed once.
+	if cache, err := os.UserCacheDir(); err == nil {
+		found, err := Find(context.Background(), FindOptions{Dir: filepath.Join(cache, "hangar-tests")})
+		if err == nil {
+			os.Setenv("PATH", filepath.Dir(found.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+		}
+	}
 	os.Exit(run(m))
 }
 

@@ -78,6 +78,19 @@ func (r *Runner) KeepModules(folders ...string) error {
 	return nil
 }
 
+// Stacks lists the stacks that have a folder.
+func (r *Runner) Stacks() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(r.Dir, "stacks"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, err
+}
+
 // Remove deletes a stack's folder, its state included.
 func (r *Runner) Remove(stack string) error {
 	dir, err := r.stack(stack)

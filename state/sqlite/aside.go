@@ -23,17 +23,22 @@ var companions = []string{"-journal", "-wal", "-shm"}
 // are not stopped, each with its address. Otherwise nothing is done and aside
 // is empty.
 func SetAside(ctx context.Context, path string) (servers []string, aside string, err error) {
-	s := &Store{path: path}
-	ours, err := notForeign(path)
-	if err != nil || ours {
-		return nil, "", s.explain("look for a database of drone/autoscaler", err)
-	}
-	theirs, servers, err := readAutoscaler(ctx, path)
+	servers, theirs, err := Autoscaler(ctx, path)
 	if err != nil || !theirs {
-		return nil, "", s.explain("look for a database of drone/autoscaler", err)
+		return nil, "", err
 	}
 	aside, err = rename(path)
-	return servers, aside, s.explain("set the database of drone/autoscaler aside", err)
+	return servers, aside, (&Store{path: path}).explain("set the database of drone/autoscaler aside", err)
+}
+
+// Autoscaler says whether the file at path is the database of drone/autoscaler,
+// and which servers in it are not stopped.
+func Autoscaler(ctx context.Context, path string) (servers []string, theirs bool, err error) {
+	ours, err := notForeign(path)
+	if err == nil && !ours {
+		theirs, servers, err = readAutoscaler(ctx, path)
+	}
+	return servers, theirs, (&Store{path: path}).explain("look for a database of drone/autoscaler", err)
 }
 
 // notForeign says that a file is none of another program's: it is missing,
