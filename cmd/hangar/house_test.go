@@ -106,6 +106,8 @@ func (w *world) environ(more ...string) map[string]string {
 		"DRONE_AGENT_TOKEN": c.RPCSecret, "DRONE_PACKET_APIKEY": c.APIKey, "DRONE_PACKET_PROJECT_ID": c.ProjectID,
 		"DRONE_PACKET_FACILITY": "ewr1", "DRONE_PACKET_PLAN": "c3.small.x86", "DRONE_PACKET_ENDPOINT": w.metal,
 		"DRONE_POOL_MIN": "0", "DRONE_POOL_MAX": "4", "DRONE_POOL_MIN_AGE": "0s", "DRONE_POOL_IDLE": "2s", "DRONE_INTERVAL": "200ms",
+		// Under -race every provider would linger for a second.
+		"GORACE": "atexit_sleep_ms=0", "DRONE_TERRAFORM_ENV": "GORACE",
 		"DRONE_TERRAFORM_MIRROR": w.mirror, "DRONE_DATA": w.data, "DRONE_HTTP_PORT": "127.0.0.1:0",
 	})
 	for _, m := range more {
@@ -185,6 +187,19 @@ func (s *served) servers() map[string][]string {
 		by[one.State] = append(by[one.State], one.Name)
 	}
 	return by
+}
+
+// ended waits until every run has ended.
+func (s *served) ended() {
+	s.t.Helper()
+	until(s.t, "every run has ended", 60*time.Second, func() bool {
+		for _, phase := range []string{"planning", "planned", "applying"} {
+			if s.get("/api/runs?phase="+phase) != "[]" {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // until waits for something that hangar or the world brings about.

@@ -87,8 +87,9 @@ func TestPlanChangesNothing(t *testing.T) {
 		t.Errorf("plan left %v in the data folder, %v", entries, err)
 	}
 	s := w.serve(t)
-	until(t, "two servers run", 30*time.Second, func() bool { return len(s.servers()["running"]) == 2 })
-	until(t, "they work", 10*time.Second, func() bool { return w.Stats().Running == 3 })
+	until(t, "two servers run", 90*time.Second, func() bool { return len(s.servers()["running"]) == 2 })
+	until(t, "they work", 60*time.Second, func() bool { return w.Stats().Running == 3 })
+	s.ended()
 	before := s.get("/api/runs")
 	beside := plan("DRONE_POOL_MIN=3")
 	for _, want := range []string{"Plan: 1 to add", "running", "keep", "Guard: passed: 1 to create"} {

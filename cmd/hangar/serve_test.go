@@ -26,7 +26,7 @@ func TestServeTurnsStagesIntoDevicesAndBack(t *testing.T) {
 	w.Enqueue(5)
 	w.Enqueue(1, state.Stage{Arch: "arm64", OS: "linux"}) // matches no pool
 	s := w.serve(t, "DRONE_PACKET_TAGS=ci,team-a")
-	until(t, "three devices are active", 30*time.Second, func() bool { return len(s.servers()["running"]) == 3 })
+	until(t, "three devices are active", 90*time.Second, func() bool { return len(s.servers()["running"]) == 3 })
 
 	for _, d := range w.Devices() {
 		if !slices.Contains(s.servers()["running"], d.Hostname) || d.Facility != "ewr1" || d.Plan != "c3.small.x86" || d.OS != "ubuntu_24_04" ||
@@ -45,8 +45,8 @@ func TestServeTurnsStagesIntoDevicesAndBack(t *testing.T) {
 		}
 	}
 	byHand(t, w, s)
-	until(t, "all builds have succeeded", 30*time.Second, func() bool { return w.Stats().Succeeded == 5 })
-	until(t, "no device is left", 30*time.Second, func() bool { return w.Stats().Alive == 0 && len(s.servers()["stopped"]) == 3 })
+	until(t, "all builds have succeeded", 90*time.Second, func() bool { return w.Stats().Succeeded == 5 })
+	until(t, "no device is left", 90*time.Second, func() bool { return w.Stats().Alive == 0 && len(s.servers()["stopped"]) == 3 })
 	if stats := w.Stats(); stats.Failed != 0 || stats.Created != 3 || stats.MaxAlive > 4 {
 		t.Errorf("stats %+v", stats)
 	}
@@ -131,10 +131,11 @@ func TestRestartForgetsNothing(t *testing.T) {
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond}, quick)
 	settings := []string{"DRONE_POOL_MIN=2", "DRONE_POOL_IDLE=1h"}
 	first := w.serve(t, settings...)
-	until(t, "the minimum runs", 30*time.Second, func() bool { return len(first.servers()["running"]) == 2 })
+	until(t, "the minimum runs", 90*time.Second, func() bool { return len(first.servers()["running"]) == 2 })
+	first.ended()
 	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/runs/1", "/api/runs/1/plan", "/api/decisions"}
 	steady := func(s *served) (answers []string) { // two passes that find nothing new
-		until(t, "nothing changes any more", 10*time.Second, func() bool {
+		until(t, "nothing changes any more", 60*time.Second, func() bool {
 			before := answers
 			answers = nil
 			for _, p := range paths {
@@ -176,14 +177,14 @@ func TestKilledInMidApply(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "two devices boot", 30*time.Second, func() bool { return w.Stats().Alive == 2 })
+	until(t, "two devices boot", 90*time.Second, func() bool { return w.Stats().Alive == 2 })
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	child.Wait()
 
 	s := w.serve(t)
-	until(t, "the unfinished servers are in error", 20*time.Second, func() bool { return len(s.servers()["error"]) == 2 })
+	until(t, "the unfinished servers are in error", 60*time.Second, func() bool { return len(s.servers()["error"]) == 2 })
 	until(t, "the stack says why it is not planned again", 5*time.Second, func() bool {
 		return strings.Contains(s.get("/api/stacks"), `did not finish`)
 	})
@@ -192,9 +193,9 @@ func TestKilledInMidApply(t *testing.T) {
 	}
 	// What runs on the two goes on. Four more stages would want three servers
 	// more; below the maximum there is room for two.
-	until(t, "the two took the stages", 20*time.Second, func() bool { return w.Stats().Running == 3 })
+	until(t, "the two took the stages", 60*time.Second, func() bool { return w.Stats().Running == 3 })
 	w.Enqueue(5)
-	until(t, "two more take stages", 40*time.Second, func() bool { return w.Stats().Running == 8 })
+	until(t, "two more take stages", 90*time.Second, func() bool { return w.Stats().Running == 8 })
 	if stats := w.Stats(); stats.MaxAlive != 4 || stats.Destroyed != 0 {
 		t.Errorf("stats %+v", stats)
 	}
