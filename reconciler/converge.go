@@ -64,7 +64,14 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 	if f.Error == "" && f.Unclean == "" {
 		log.Info("run", "phase", f.Phase)
 	} else {
-		log.Warn("run", "phase", f.Phase, "error", f.Error, "unclean", f.Unclean, "again", f.RetryAt)
+		log = log.With("phase", f.Phase, "error", f.Error)
+		if f.Unclean != "" {
+			log = log.With("unclean", f.Unclean)
+		}
+		if !f.RetryAt.IsZero() {
+			log = log.With("again", f.RetryAt.UTC().Format(time.RFC3339))
+		}
+		log.Warn("run")
 	}
 	c.Finished()
 	return nil
@@ -92,6 +99,7 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 		f.Error = err.Error()
 		f.Diagnostics = diagnosticsOf(err)
 		f.RetryAt = c.retryAt(ws.Stack.Failures)
+		f.Servers = waiting(run, f.RetryAt, "could not be planned: "+f.Error)
 		return f
 	}
 	verdict, ok := Guard(Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes}, plan)
@@ -103,6 +111,7 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 		f := c.ended(run, state.RunRefused)
 		f.Verdict = verdict
 		f.RetryAt = c.retryAt(ws.Stack.Failures)
+		f.Servers = waiting(run, f.RetryAt, "the guard "+verdict)
 		return f
 	}
 	return nil
@@ -142,10 +151,20 @@ func (c *Converger) apply(ctx context.Context, run state.Run, ws state.Workspace
 // person holds the lock, or terraform or its provider did not start.
 func (c *Converger) notBegun(run state.Run, stack state.Stack, err error) *state.Finish {
 	f := c.discarded(run, err.Error(), c.retryAt(stack.Failures))
-	for _, server := range run.Creates {
-		f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: state.Pending, Reason: "its create did not begin and is tried again"})
-	}
+	f.Servers = waiting(run, f.RetryAt, "terraform did not begin: "+f.Error)
 	return f
+}
+
+// waiting leaves a run's servers where they were before it, and says why.
+func waiting(run state.Run, until time.Time, why string) (outcomes []state.Outcome) {
+	reason := fmt.Sprintf("run %d %s; tried again at %s", run.ID, why, until.UTC().Format("15:04:05 UTC"))
+	for _, server := range run.Creates {
+		outcomes = append(outcomes, state.Outcome{Server: server, Phase: state.Pending, Reason: reason})
+	}
+	for _, server := range run.Deletes {
+		outcomes = append(outcomes, state.Outcome{Server: server, Phase: state.Stopping, Reason: reason})
+	}
+	return outcomes
 }
 
 // read ends a run with what its stack's state shows, whatever became of the

@@ -3,7 +3,9 @@ package reconciler
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,7 +132,18 @@ func (c *Converger) Run(ctx context.Context) error {
 		}
 		alarm.Stop()
 	}
+	c.tellWhatIsLeft()
 	return nil
+}
+
+// tellWhatIsLeft says what a stopping hangar waits for.
+func (c *Converger) tellWhatIsLeft() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.inFlight) > 0 {
+		c.Log.Warn("stopping: nothing new is begun; waiting for what is in flight, since an apply that is cut off forgets machines (a second signal ends hangar at once)",
+			"stacks", slices.Sorted(maps.Keys(c.inFlight)))
+	}
 }
 
 func (c *Converger) newLane() lane {

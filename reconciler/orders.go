@@ -118,7 +118,11 @@ func (r *Reconciler) setPaused(ctx context.Context, paused bool) error {
 	if err := r.Records.SetPaused(ctx, paused); err != nil {
 		return fmt.Errorf("record the pause: %w", err)
 	}
-	r.Log.Info("paused by an admin", "paused", paused)
+	if paused {
+		r.Log.Info("paused by an admin")
+	} else {
+		r.Log.Info("resumed by an admin")
+	}
 	r.Poke()
 	return nil
 }

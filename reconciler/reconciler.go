@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,6 +139,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 			r.logDecision(d, c)
 			r.Committed()
 		}
+		r.logHeld(d, snap.Last)
 		return d, nil
 	}
 }
@@ -154,13 +156,32 @@ func (r *Reconciler) logDecision(d state.Decision, c state.Changes) {
 	r.Log.Info("decided", "waiting", waiting, "create", len(c.Servers), "stacks", len(c.Stacks),
 		"drain", count[state.Drain], "revive", count[state.Revive], "stop", count[state.Stop], "drop", count[state.Drop])
 	for _, p := range d.Pools {
-		if p.Create > 0 || p.Held != "" {
+		if p.Create > 0 {
 			r.Log.Info("pool", "pool", p.Pool, "reason", p.Reason)
 		}
 	}
 	for _, s := range d.Servers {
 		if s.Action != state.Keep {
 			r.Log.Info("server", "server", s.Server, "action", s.Action, "reason", s.Reason)
+		}
+	}
+}
+
+// logHeld tells what now keeps a pool from what it wants, and which stages no
+// pool may run, when that was not so at the decision before.
+func (r *Reconciler) logHeld(d, before state.Decision) {
+	held := make(map[string]string)
+	for _, p := range before.Pools {
+		held[p.Pool] = p.Held
+	}
+	for _, p := range d.Pools {
+		if p.Held != "" && p.Held != held[p.Pool] {
+			r.Log.Warn("a pool is held back", "pool", p.Pool, "by", p.Held, "reason", p.Reason)
+		}
+	}
+	for _, u := range d.Unmatched {
+		if !slices.ContainsFunc(before.Unmatched, func(b state.Unmatched) bool { return b.Asks == u.Asks }) {
+			r.Log.Warn("no pool may run what stages ask for", "stages", len(u.Stages), "ask", u.Asks, "reason", u.Reason)
 		}
 	}
 }

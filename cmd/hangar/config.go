@@ -144,6 +144,18 @@ func (c Config) mistakes() []string {
 	for _, m := range c.PacketMetro {
 		wrong(!isCode(m), "DRONE_PACKET_METRO=%s: want codes in lower case, such as ny", m)
 	}
+	for name, places := range map[string][]string{"DRONE_PACKET_FACILITY": c.PacketFacility, "DRONE_PACKET_METRO": c.PacketMetro, "DRONE_PACKET_PLAN": c.PacketPlan} {
+		wrong(twice(places), "%s=%s: names one twice", name, list(places))
+	}
+	for _, tag := range c.PacketTags {
+		wrong(tag == "hangar" || strings.HasPrefix(tag, "hangar-"), "DRONE_PACKET_TAGS=%s: hangar finds its machines by such tags; choose another one", tag)
+	}
+	for _, variable := range c.AgentEnviron {
+		name, _, found := strings.Cut(variable, "=")
+		wrong(!found || name == "", "DRONE_AGENT_ENVIRON=%s: want KEY=value", name)
+	}
+	wrong(strings.Contains(c.PacketEndpoint, "/metal"), "DRONE_PACKET_ENDPOINT=%s: want the base URL only; the provider adds /metal/v1", c.PacketEndpoint)
+	wrong(!isVersion(c.TerraformVersion), "DRONE_TERRAFORM_VERSION=%s: want a version such as 1.11.4", c.TerraformVersion)
 	wrong(len(c.PacketPlan) == 0, "DRONE_PACKET_PLAN=,: want at least one plan, such as c3.small.x86")
 	wrong(c.PacketReservation != "" && !isName(c.PacketReservation), "DRONE_PACKET_RESERVATION=%s: want the id of a reservation, or next-available", c.PacketReservation)
 	wrong(c.PacketCreateTimeout%time.Second != 0, "DRONE_PACKET_CREATE_TIMEOUT=%s: want whole seconds", c.PacketCreateTimeout)

@@ -102,6 +102,12 @@ func TestMistakes(t *testing.T) {
 		{"DRONE_INSTANCE=a b", "DRONE_INSTANCE=a b: want lower case letters"},
 		{"DRONE_TERRAFORM_ENV=TF_LOG,AWS_PROFILE", "DRONE_TERRAFORM_ENV=TF_LOG,AWS_PROFILE: hangar sets TF_LOG itself"},
 		{"DRONE_HTTP_ROOT=/:a", "DRONE_HTTP_ROOT=/:a: want a path"},
+		{"DRONE_PACKET_FACILITY=ewr1,ewr1", "DRONE_PACKET_FACILITY=ewr1,ewr1: names one twice"},
+		{"DRONE_PACKET_TAGS=ci,hangar-instance=x", "DRONE_PACKET_TAGS=hangar-instance=x: hangar finds its machines"},
+		{"DRONE_PACKET_ENDPOINT=http://127.0.0.1:1/metal/v1", "DRONE_PACKET_ENDPOINT=http://127.0.0.1:1/metal/v1: want the base URL only"},
+		{"DRONE_AGENT_ENVIRON=a", "DRONE_AGENT_ENVIRON=a: want KEY=value"},
+		{"DRONE_AGENT_LABELS=a:b,a:c", "DRONE_AGENT_LABELS=a:b,a:c: a is there twice"},
+		{"DRONE_TERRAFORM_VERSION=banana", "DRONE_TERRAFORM_VERSION=banana: want a version"},
 		{"DRONE_PACKET_BILLING=never", "DRONE_PACKET_BILLING=never: want hourly, daily, monthly or yearly"},
 		{"DRONE_POOL_IDLE=10", "DRONE_POOL_IDLE=10: not a duration such as 30s, 10m or 1h30m"},
 		{"DRONE_POOL_MIN_AGE=-1m", "DRONE_POOL_MIN_AGE=-1m0s: want a duration that is not negative"},
@@ -140,7 +146,7 @@ func TestMistakesInFiles(t *testing.T) {
 		{[]string{"DRONE_AGENT_ENV_FILE=/no/such", "DRONE_PACKET_USERDATA_FILE=/none"}, []string{"DRONE_AGENT_ENV_FILE=/no/such: ", "DRONE_PACKET_USERDATA_FILE: "}},
 		{[]string{"DRONE_PACKET_USERDATA_FILE=" + bad}, []string{"DRONE_PACKET_USERDATA_FILE: no cloud-init can be rendered: "}},
 		{[]string{"DRONE_PACKET_USERDATA={{ if }}"}, []string{"DRONE_PACKET_USERDATA: "}},
-		{[]string{"DRONE_AGENT_ENVIRON=no value"}, []string{"DRONE_AGENT_*: no cloud-init can be rendered: "}},
+		{[]string{"DRONE_AGENT_ENVIRON=no name=1"}, []string{"DRONE_AGENT_*: no cloud-init can be rendered: "}},
 	} {
 		c, err := parseConfig(guide(tt.set...))
 		if err != nil {

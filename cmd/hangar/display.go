@@ -28,16 +28,19 @@ type display struct {
 func (d *display) run(ctx context.Context, world simulation, store records, began time.Time) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		last := context.WithoutCancel(ctx)
+	last := context.WithoutCancel(ctx)
+	for done := false; ; {
 		snap, err := store.Snapshot(last)
 		runs, err2 := store.Runs(last, state.RunFilter{Limit: 6})
 		if err == nil && err2 == nil {
 			d.draw(picture(world.Stats(), snap, runs, time.Since(began)))
 		}
+		if done {
+			return
+		}
 		select {
 		case <-ctx.Done():
-			return
+			done = true
 		case <-tick.C:
 		}
 	}

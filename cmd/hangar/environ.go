@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -28,7 +27,7 @@ func (e ConfigError) Error() string { return strings.Join(e, "\n") }
 func parseConfig(environ map[string]string) (Config, error) {
 	set := make(map[string]string, len(environ))
 	for k, v := range environ {
-		if v != "" {
+		if v = strings.TrimSpace(v); v != "" {
 			set[k] = v
 		}
 	}
@@ -95,10 +94,14 @@ var parsers = map[reflect.Type]env.ParserFunc{
 		pairs := make(map[string]string)
 		for pair := range strings.SplitSeq(v, ",") {
 			key, value, found := strings.Cut(pair, ":")
-			if !found || strings.TrimSpace(key) == "" {
+			key = strings.TrimSpace(key)
+			if !found || key == "" {
 				return nil, fmt.Errorf("%q is not of the form key:value", pair)
 			}
-			pairs[strings.TrimSpace(key)] = strings.TrimSpace(value)
+			if _, again := pairs[key]; again {
+				return nil, fmt.Errorf("%s is there twice", key)
+			}
+			pairs[key] = strings.TrimSpace(value)
 		}
 		return pairs, nil
 	},
@@ -148,14 +151,17 @@ func needed(name string) bool {
 	return slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name && s.need != "" })
 }
 
-// settingsTable is the reference of all settings.
+// settingsTable is the reference of all settings: each with its default, and
+// below it what it means.
 func settingsTable() string {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range settings() {
-		fmt.Fprintf(w, "    %s\t%s\t%s\n", s.name, s.shown(), s.help)
+		standard := ""
+		if s.need != "" || s.standard != "" {
+			standard = " (" + s.shown() + ")"
+		}
+		fmt.Fprintf(&b, "    %s%s\n        %s\n", s.name, standard, s.help)
 	}
-	w.Flush()
 	return b.String()
 }
 
@@ -205,6 +211,17 @@ func isCode(s string) bool {
 
 // isName accepts an id that can be part of a tag.
 func isName(s string) bool { return isCode(strings.ReplaceAll(s, "-", "")) }
+
+// isVersion accepts three numbers.
+func isVersion(s string) bool {
+	parts := strings.Split(s, ".")
+	return len(parts) == 3 && !slices.ContainsFunc(parts, func(p string) bool { _, err := strconv.ParseUint(p, 10, 16); return err != nil })
+}
+
+// twice says whether a list names something twice.
+func twice(items []string) bool {
+	return len(slices.Compact(slices.Sorted(slices.Values(items)))) < len(items)
+}
 
 // isPort accepts 8080, :8080 and 127.0.0.1:8080.
 func isPort(s string) bool {

@@ -37,7 +37,7 @@ func (serveCommand) Run(p *program) error {
 	}
 	log := newLog(p.stderr, cfg.LogsDebug)
 	for _, name := range unknown(p.environ) {
-		log.Warn("a setting has no effect in this version", "name", name)
+		log.Warn("unknown setting; hangar serve --help lists the known ones", "name", name)
 	}
 	for _, name := range cfg.TerraformEnv {
 		if _, set := p.environ[name]; !set {
@@ -151,7 +151,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
 	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
 	s.handler = rest.Handler()
-	log.Info("hangar", "hangar", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,
+	log.Info("starting", "release", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,
 		"applies", s.converger.Applies, "pool_min", cfg.PoolMin, "pool_max", cfg.PoolMax, "server", cfg.ServerURL())
 	log.Warn("agents are drained by watching the queue, which is best effort: without SSH nothing can stop an agent from taking one more build")
 	return s, nil
@@ -238,7 +238,9 @@ func (s *service) run(ctx context.Context) error {
 		if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 			err = cause
 		}
-		s.log.Info("stopped", "error", err)
+		if err == nil {
+			s.log.Info("stopped")
+		}
 		return err
 	case <-after(ctx, s.cfg.ShutdownGrace):
 		return errors.New("applies were still in flight when DRONE_SHUTDOWN_GRACE was over; what they leave is judged at the next start")

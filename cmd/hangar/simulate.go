@@ -31,6 +31,7 @@ type simulateCommand struct {
 	Provider  string        `enum:"simulated,real" default:"simulated" help:"simulated: a provider inside hangar, nothing is downloaded. real: equinix/equinix, from --mirror or the registry."`
 	Mirror    string        `placeholder:"DIR" help:"Filesystem mirror that holds the real provider."`
 	Exit      bool          `help:"End when every build has ended and the pool is back at its minimum, and print a line of JSON."`
+	Within    time.Duration `default:"10m" placeholder:"D" help:"With --exit: give up after so long."`
 	World     bool          `help:"Serve only the simulated Drone and API, for a hangar serve elsewhere."`
 	Drone     string        `default:"127.0.0.1:0" placeholder:"ADDR" help:"Where the simulated Drone listens."`
 	API       string        `name:"api" default:"127.0.0.1:0" placeholder:"ADDR" help:"Where the simulated Metal API listens."`
@@ -53,6 +54,9 @@ func (c simulateCommand) Run(p *program) error {
 		if n < 0 {
 			wrong = append(wrong, fmt.Sprintf("%s=%d: want 0 or more", name, n))
 		}
+	}
+	if c.Min > c.Max {
+		wrong = append(wrong, fmt.Sprintf("--min=%d is above --max=%d", c.Min, c.Max))
 	}
 	if c.Mirror != "" && c.Provider != "real" {
 		wrong = append(wrong, "--mirror="+c.Mirror+": goes with --provider real only")
@@ -160,7 +164,7 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	if p.environ["DRONE_SERVER_TOKEN"] == token { // perhaps a real one
 		token = "$DRONE_SERVER_TOKEN"
 	}
-	fmt.Fprintf(p.stderr, "hangar answers at %s; as its admin:\n  curl -H \"Authorization: Bearer %s\" %s/api/servers\n", url, token, url)
+	fmt.Fprintf(p.stderr, "hangar answers at %s; as its admin:\n  TOKEN=%s\n  curl -H \"Authorization: Bearer $TOKEN\" %s/api/servers\n", url, token, url)
 
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
@@ -172,8 +176,9 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	go func() { defer close(drawn); out.draw(ctx, world, s.store, began) }()
 
 	var verdict error
+	var r *result
 	if c.Exit {
-		verdict = c.untilDone(ctx, world, s, began, p.stdout, served)
+		r, verdict = c.untilDone(ctx, world, s, began, served)
 	} else {
 		select {
 		case <-ctx.Done():
@@ -183,6 +188,9 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	}
 	cancel()
 	<-drawn
+	if r != nil {
+		verdict = r.print(p.stdout)
+	}
 	return errors.Join(verdict, <-served)
 }
 
@@ -228,39 +236,45 @@ type result struct {
 	Seconds   float64 `json:"seconds"`
 }
 
+// print writes the line; it is an error if a build failed or a device leaked.
+func (r result) print(out io.Writer) error {
+	if err := json.NewEncoder(out).Encode(r); err != nil {
+		return err
+	}
+	if r.Failed > 0 || r.Leaked > 0 {
+		return fmt.Errorf("%d builds failed and %d devices leaked", r.Failed, r.Leaked)
+	}
+	return nil
+}
+
 // untilDone waits until every build has ended and the pool is back at its
-// minimum, prints the result, and returns an error if a build failed or a
-// device leaked.
-func (c simulateCommand) untilDone(ctx context.Context, world simulation, s *service, began time.Time, out io.Writer, served chan error) error {
+// minimum, and counts.
+func (c simulateCommand) untilDone(ctx context.Context, world simulation, s *service, began time.Time, served chan error) (*result, error) {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
 	for {
 		select {
 		case err := <-served:
 			served <- nil
-			return errors.Join(errors.New("hangar ended before the builds did"), err)
+			return nil, errors.Join(errors.New("hangar ended before the builds did"), err)
 		case <-look.C:
+		}
+		if time.Since(began) > c.Within {
+			return nil, fmt.Errorf("the builds did not end within %s; the log says why", c.Within)
 		}
 		snap, err := s.store.Snapshot(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		stats := world.Stats()
 		if stats.Succeeded+stats.Failed < stats.Builds || !settled(snap, c.Min) {
 			continue
 		}
-		r := result{
+		return &result{
 			Builds: stats.Builds, Succeeded: stats.Succeeded, Failed: stats.Failed, Created: stats.Created,
 			Destroyed: stats.Destroyed, Devices: stats.Alive, Leaked: leaked(world.Devices(), snap),
 			Seconds: float64(time.Since(began).Milliseconds()/100) / 10,
-		}
-		if err := json.NewEncoder(out).Encode(r); err != nil {
-			return err
-		}
-		if r.Failed > 0 || r.Leaked > 0 {
-			return fmt.Errorf("%d builds failed and %d devices leaked", r.Failed, r.Leaked)
-		}
-		return nil
+		}, nil
 	}
 }
 

@@ -35,7 +35,7 @@ func TestSimulateMistakes(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"minimum above maximum", []string{"--min", "5", "--max", "4"}, "DRONE_POOL_MIN=5 is above DRONE_POOL_MAX=4"},
+		{"minimum above maximum", []string{"--min", "5", "--max", "4"}, "--min=5 is above --max=4"},
 		{"negative builds", []string{"--builds=-1"}, "--builds=-1: want 0 or more"},
 		{"mirror without the real provider", []string{"--mirror", "x"}, "--mirror=x: goes with --provider real only"},
 		{"unknown provider", []string{"--provider", "other"}, "--provider"},
@@ -48,6 +48,17 @@ func TestSimulateMistakes(t *testing.T) {
 				t.Errorf("err = %v (exit code %d), want %q and 2", err, exitCode(err), tt.want)
 			}
 		})
+	}
+}
+
+// A simulation that gets nowhere ends, and says so.
+func TestSimulateGivesUp(t *testing.T) {
+	needTerraform(t)
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"simulate", "--exit", "--http", "127.0.0.1:0", "--provider", "real", "--mirror", t.TempDir(), "--within", "2s"},
+		environ([]string{"PATH=" + pathOf(t)}), &out, &out)
+	if err == nil || !strings.Contains(err.Error(), "did not end within 2s") || exitCode(err) != 1 {
+		t.Errorf("err = %v", err)
 	}
 }
 

@@ -44,12 +44,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // this package.
 func (e *Error) TerraformDiagnostics() []state.Diagnostic { return e.Diagnostics }
 
-// headline is a diagnostic in a line.
+// headline is a diagnostic in a line; terraform wraps its details.
 func headline(d state.Diagnostic) string {
-	if detail := firstLine(d.Detail); detail != "" {
-		return d.Summary + ": " + detail
+	text := strings.Join(strings.Fields(d.Summary+": "+d.Detail), " ")
+	const length = 300
+	if runes := []rune(text); len(runes) > length {
+		text = string(runes[:length]) + "…"
 	}
-	return d.Summary
+	return strings.TrimSuffix(text, ":")
 }
 
 // failure makes the error of a command whose error output is stderr.

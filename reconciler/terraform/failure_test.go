@@ -202,7 +202,11 @@ func TestErrorIsShort(t *testing.T) {
 		d := state.Diagnostic{Severity: "error", Summary: fmt.Sprint("e", i), Detail: "detail\nmore"}
 		e.Diagnostics = append(e.Diagnostics, d, d, state.Diagnostic{Severity: "warning", Summary: "w"})
 	}
-	if got := e.Error(); got != "apply stack s1: e0: detail; e1: detail; e2: detail; and 2 more" {
+	if got := e.Error(); got != "apply stack s1: e0: detail more; e1: detail more; e2: detail more; and 2 more" {
 		t.Error(got)
+	}
+	e.Diagnostics = []state.Diagnostic{{Severity: "error", Summary: "e", Detail: strings.Repeat("long ", 1000)}}
+	if n := len(e.Error()); n > 350 {
+		t.Errorf("%d bytes", n)
 	}
 }

@@ -74,7 +74,11 @@ func Find(ctx context.Context, o FindOptions) (Binary, error) {
 		if err != nil {
 			return Binary{}, fmt.Errorf("DRONE_TERRAFORM_BINARY=%s: %w", o.Binary, err)
 		}
-		return inspect(ctx, path)
+		b, err := inspect(ctx, path)
+		if err != nil {
+			return Binary{}, fmt.Errorf("DRONE_TERRAFORM_BINARY=%s: %w", o.Binary, err)
+		}
+		return b, nil
 	}
 	for _, product := range []Product{Terraform, Tofu} {
 		if path, err := o.LookPath(string(product)); err == nil {
