@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +16,6 @@ import (
 	"golang.org/x/term"
 
 	"hangar/reconciler/simulator"
-	"hangar/state"
 )
 
 type simulateCommand struct {
@@ -222,84 +220,6 @@ func (c simulateCommand) environ(user map[string]string, world simulation, data 
 	}
 	env["DRONE_TERRAFORM_MIRROR"] = mirror
 	return env, nil
-}
-
-// result is the line that --exit prints.
-type result struct {
-	Builds    int     `json:"builds"`
-	Succeeded int     `json:"succeeded"`
-	Failed    int     `json:"failed"`
-	Created   int     `json:"created"`
-	Destroyed int     `json:"destroyed"`
-	Devices   int     `json:"devices"` // alive at the end
-	Leaked    int     `json:"leaked"`  // alive and in no record
-	Seconds   float64 `json:"seconds"`
-}
-
-// print writes the line; it is an error if a build failed or a device leaked.
-func (r result) print(out io.Writer) error {
-	if err := json.NewEncoder(out).Encode(r); err != nil {
-		return err
-	}
-	if r.Failed > 0 || r.Leaked > 0 {
-		return fmt.Errorf("%d builds failed and %d devices leaked", r.Failed, r.Leaked)
-	}
-	return nil
-}
-
-// untilDone waits until every build has ended and the pool is back at its
-// minimum, and counts.
-func (c simulateCommand) untilDone(ctx context.Context, world simulation, s *service, began time.Time, served chan error) (*result, error) {
-	look := time.NewTicker(100 * time.Millisecond)
-	defer look.Stop()
-	for {
-		select {
-		case err := <-served:
-			served <- nil
-			return nil, errors.Join(errors.New("hangar ended before the builds did"), err)
-		case <-look.C:
-		}
-		if time.Since(began) > c.Within {
-			return nil, fmt.Errorf("the builds did not end within %s; the log says why", c.Within)
-		}
-		snap, err := s.store.Snapshot(ctx)
-		if err != nil {
-			return nil, err
-		}
-		stats := world.Stats()
-		if stats.Succeeded+stats.Failed < stats.Builds || !settled(snap, c.Min) {
-			continue
-		}
-		return &result{
-			Builds: stats.Builds, Succeeded: stats.Succeeded, Failed: stats.Failed, Created: stats.Created,
-			Destroyed: stats.Destroyed, Devices: stats.Alive, Leaked: leaked(world.Devices(), snap),
-			Seconds: float64(time.Since(began).Milliseconds()/100) / 10,
-		}, nil
-	}
-}
-
-// settled says whether the pool is at its minimum and nothing is on its way.
-func settled(snap state.Snapshot, min int) bool {
-	for _, s := range snap.Servers {
-		if s.Phase != state.Running {
-			return false
-		}
-	}
-	return len(snap.Servers) == min
-}
-
-// leaked counts the devices that no record knows.
-func leaked(devices []simulator.Device, snap state.Snapshot) (n int) {
-	known := make(map[string]bool)
-	for _, s := range snap.Servers {
-		known[s.ID] = true
-	}
-	for _, d := range devices {
-		if !known[d.ID] {
-			n++
-		}
-	}
-	return n
 }
 
 // output is where a simulation is seen: a picture on a terminal, with the log
