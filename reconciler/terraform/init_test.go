@@ -125,6 +125,7 @@ func TestTerraformSeesLittle(t *testing.T) {
 		"METAL_AUTH_TOKEN", "TF_CLI_CONFIG_FILE", "CHECKPOINT_DISABLE", // hangar
 		"TF_APPEND_USER_AGENT", "TF_IN_AUTOMATION", "TF_LOG", "TF_LOG_CORE", "TF_LOG_PATH", "TF_LOG_PROVIDER", // terraform-exec
 		"PWD", "OLDPWD", "SHLVL", "_", // the shell
+		"GORACE", // these tests
 	}
 	for _, command := range []string{"init", "plan", "show", "apply"} {
 		b, err := os.ReadFile(env + "." + command)

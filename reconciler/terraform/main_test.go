@@ -110,6 +110,7 @@ func newRigWith(t *testing.T, binary string) *rig {
 		t.Fatal(err)
 	}
 	g.Env["METAL_AUTH_TOKEN"] = apiKey
+	g.Env["GORACE"] = "atexit_sleep_ms=0" // under -race every provider would linger for a second
 	g.Provider = map[string]map[string]any{"packet": {"endpoint": server.URL}}
 	g.Instance, g.ExtraTags = "i-1", []string{"team=ci"}
 	g.Secrets = []string{rpcSecret, apiKey}
