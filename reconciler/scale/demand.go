@@ -94,18 +94,33 @@ func (b *askBook) encode(labels map[string]string) {
 	}
 }
 
-// unmatched lists what no pool may run, the oldest stage first.
+// told is how many different asks that no pool may run are told one by one.
+const told = 100
+
+// unmatched lists what no pool may run, the oldest stage first. Past the first
+// hundred different asks the rest are told together: nobody reads them, and
+// each costs a look at every pool.
 func (b *askBook) unmatched(pools []state.Pool) []state.Unmatched {
 	list := []state.Unmatched{}
+	var rest state.Unmatched
+	others := 0
 	for _, a := range b.order {
-		if len(a.missed) == 0 {
-			continue
+		switch {
+		case len(a.missed) == 0:
+		case len(list) < told:
+			list = append(list, state.Unmatched{
+				Stages: a.missed,
+				Asks:   asksFor(a.example),
+				Reason: lacks(a.example, pools),
+			})
+		default:
+			others++
+			rest.Stages = append(rest.Stages, a.missed...)
 		}
-		list = append(list, state.Unmatched{
-			Stages: a.missed,
-			Asks:   asksFor(a.example),
-			Reason: lacks(a.example, pools),
-		})
+	}
+	if others > 0 {
+		rest.Asks, rest.Reason = count(others, "other thing"), "no pool may run them"
+		list = append(list, rest)
 	}
 	return list
 }
