@@ -14,7 +14,7 @@ import (
 func (c *Converger) finish(ctx context.Context, f state.Finish) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		err := c.Store.Finish(context.WithoutCancel(ctx), f)
-		if code := state.CodeOf(err); err == nil || code == state.Conflict || code == state.Invalid {
+		if code := state.CodeOf(err); err == nil || code == state.Conflict || code == state.Invalid || code == state.NotFound {
 			return err
 		}
 		if ctx.Err() != nil && pause > time.Second {
