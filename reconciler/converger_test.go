@@ -136,11 +136,7 @@ func TestUncleanStackIsNotPlannedAgain(t *testing.T) {
 // the last look, and its server lives.
 func TestLastLookSparesABusyServer(t *testing.T) {
 	h := newHouse(t, pool(0, 2))
-	h.queue.set(waiting(1)...)
-	h.pass()
-	h.start()
-	h.until("one runs", func() bool { return h.phases()[state.Running] == 1 })
-	name := h.servers()[0].Name
+	name := h.oneRuns().Name
 	h.queue.set()
 	h.tf.mu.Lock()
 	h.tf.plan = func(state.Workspace, *state.Plan) error { // while its destruction is planned
@@ -304,10 +300,7 @@ func TestApplyThatDidNotBeginIsMadeAgain(t *testing.T) {
 // A state that is missing after a destroy proves nothing.
 func TestMissingStateIsNotADestroyedDevice(t *testing.T) {
 	h := newHouse(t, pool(0, 2))
-	h.start()
-	h.queue.set(waiting(1)...)
-	h.pass()
-	h.until("one runs", func() bool { return h.phases()[state.Running] == 1 })
+	h.oneRuns()
 	h.queue.set()
 	h.tf.mu.Lock()
 	h.tf.stateless = true
@@ -369,10 +362,7 @@ func TestFailedCreateIsHeardAtOnce(t *testing.T) {
 // Force does not wait for a Drone server that does not answer.
 func TestForceDoesNotNeedDrone(t *testing.T) {
 	h := newHouse(t, pool(1, 2))
-	h.start()
-	h.pass()
-	h.until("one runs", func() bool { return h.phases()[state.Running] == 1 })
-	name := h.servers()[0].Name
+	name := h.oneRuns().Name
 	h.queue.mu.Lock()
 	h.queue.err = errBroken
 	h.queue.mu.Unlock()

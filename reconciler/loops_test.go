@@ -239,6 +239,16 @@ func (h *house) until(what string, is func() bool) {
 	}
 }
 
+// oneRuns starts the slow loop and returns a server that runs for a stage.
+func (h *house) oneRuns() state.Server {
+	h.t.Helper()
+	h.start()
+	h.queue.set(waiting(1)...)
+	h.pass()
+	h.until("one runs", func() bool { return h.phases()[state.Running] == 1 })
+	return h.servers()[0]
+}
+
 func (h *house) servers() []state.Server {
 	h.t.Helper()
 	snap, err := h.store.Snapshot(h.t.Context())

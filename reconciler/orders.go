@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -43,8 +44,9 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 }
 
 // Destroy lets a server leave: it drains first and is destroyed when no stage
-// is left on it. With force it is destroyed at once, whatever runs on it.
-// Destroying what is leaving or gone already changes nothing.
+// is left on it. With force it is destroyed at once, whatever runs on it; so is
+// one that is on its way out already. Destroying what is gone changes nothing.
+// A server whose stack is not planned again is a Conflict.
 func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,6 +80,9 @@ func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error
 	})
 }
 
+// errGone ends an order that has nothing left to do.
+var errGone = errors.New("the server is gone")
+
 // order commits what make builds on the newest snapshot, again as long as the
 // slow loop gets in between.
 func (r *Reconciler) order(ctx context.Context, make func(state.Snapshot) (state.Changes, error)) error {
@@ -87,7 +92,7 @@ func (r *Reconciler) order(ctx context.Context, make func(state.Snapshot) (state
 			return fmt.Errorf("read the records: %w", err)
 		}
 		c, err := make(snap)
-		if err == errGone {
+		if errors.Is(err, errGone) {
 			return nil
 		}
 		if err != nil {

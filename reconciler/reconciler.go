@@ -6,7 +6,6 @@ package reconciler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -207,6 +206,3 @@ func (r *Reconciler) pool(name string) state.Pool {
 	}
 	return state.Pool{}
 }
-
-// errGone tells that a server is beyond orders.
-var errGone = errors.New("the server is gone")

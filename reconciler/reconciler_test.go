@@ -139,11 +139,7 @@ func TestPause(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	h := newHouse(t, pool(0, 1))
-	asked, answer := make(chan struct{}), make(chan struct{})
-	h.rec.Queue = slowQueue{asked, answer}
-	ended := make(chan error, 1)
-	go func() { _, err := h.rec.Pass(context.WithoutCancel(t.Context())); ended <- err }()
-	<-asked
+	answered := h.passThatWaits()
 	if err := h.rec.Health(); err != nil {
 		t.Errorf("a pass has begun: %v", err)
 	}
@@ -151,10 +147,7 @@ func TestHealth(t *testing.T) {
 	if err := h.rec.Health(); err == nil || !strings.Contains(err.Error(), "hung") {
 		t.Errorf("a pass hangs: %v", err)
 	}
-	close(answer)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	answered()
 	if err := h.rec.Health(); err != nil {
 		t.Errorf("no pass runs: %v", err)
 	}
@@ -193,17 +186,26 @@ func TestOutageIsToldOnce(t *testing.T) {
 // An order does not wait for a Drone server that does not answer.
 func TestOrderDoesNotWaitForDrone(t *testing.T) {
 	h := newHouse(t, pool(0, 1))
-	asked, answer := make(chan struct{}), make(chan struct{})
-	h.rec.Queue = slowQueue{asked, answer}
-	ended := make(chan error, 1)
-	go func() { _, err := h.rec.Pass(context.WithoutCancel(t.Context())); ended <- err }()
-	<-asked
+	answered := h.passThatWaits()
 	if _, err := h.rec.Create(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
-	close(answer)
-	if err := <-ended; err != nil {
-		t.Error(err)
+	answered()
+}
+
+// passThatWaits begins a pass whose question Drone answers when answered is
+// called, which waits for its end.
+func (h *house) passThatWaits() (answered func()) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	h.rec.Queue = slowQueue{asked, answer}
+	ended := make(chan error, 1)
+	go func() { _, err := h.rec.Pass(context.WithoutCancel(h.t.Context())); ended <- err }()
+	<-asked
+	return func() {
+		close(answer)
+		if err := <-ended; err != nil {
+			h.t.Error(err)
+		}
 	}
 }
 
