@@ -18,7 +18,7 @@ func TestRoutes(t *testing.T) {
 			`"created":1795447724,"updated":1795447784,"started":1795447784,"stopped":0,` +
 			`"pool":"default","stack":"s1","reason":"it takes stages","private_address":"10.0.0.7","progress":null,"condemned":false}`
 		stack = `{"name":"s1","pool":"default","provider":"packet","candidate":"ewr1/c3.small.x86",` +
-			`"settings":{"api_token":"(sensitive)","list":[{"User_Data":"(sensitive)","b":"c"}],"nested":{"a":1,"password":"(sensitive)"},"plan":"c3.small.x86"},` +
+			`"settings":{"api_token":"(sensitive value)","list":[{"User_Data":"(sensitive value)","b":"c"}],"nested":{"a":1,"password":"(sensitive value)"},"plan":"c3.small.x86"},` +
 			`"module":"packet-0123456789ab","resource":"equinix_metal_device.server","generation":3,"applied":2,"unclean":"","failures":0,"created":"2026-11-23T15:28:44Z"}`
 		run6 = `{"id":6,"stack":"s2","pool":"default","generation":0,"phase":"errored","creates":[],"deletes":[],"forced":[],"keeps":[],` +
 			`"verdict":"","error":"","diagnostics":[],"started":"2026-11-23T15:28:44Z"}`

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"maps"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -52,10 +51,6 @@ func (a *API) listVersions(c *gin.Context) (any, error) {
 	return list(versions), err
 }
 
-// sensitive is what the names of settings with secrets contain. Our own
-// modules have none; a user's own module may.
-var sensitive = []string{"secret", "token", "password", "credential", "private_key", "api_key", "apikey", "user_data", "userdata"}
-
 // withoutSecrets returns a copy of settings with the secrets among them
 // masked, at any depth.
 func withoutSecrets(settings map[string]any) map[string]any {
@@ -70,11 +65,8 @@ func withoutSecrets(settings map[string]any) map[string]any {
 }
 
 func shownSetting(name string, value any) any {
-	lower := strings.ToLower(name)
-	for _, part := range sensitive {
-		if strings.Contains(lower, part) {
-			return "(sensitive)"
-		}
+	if state.SecretName(name) { // our own modules have none; a user's own module may
+		return state.Masked
 	}
 	switch value := value.(type) {
 	case map[string]any:

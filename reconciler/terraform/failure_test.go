@@ -41,7 +41,7 @@ func TestNothingTellsSecrets(t *testing.T) {
 		}
 		noSecrets(t, "the plan's text", plan.Text)
 		noSecrets(t, "the plan's JSON", string(plan.JSON))
-		if !json.Valid(plan.JSON) || !strings.Contains(string(plan.JSON), masked) {
+		if !json.Valid(plan.JSON) || !strings.Contains(string(plan.JSON), state.Masked) {
 			t.Errorf("JSON: %s", plan.JSON)
 		}
 		result, err := g.Apply(t.Context(), ws, 2, func(state.ApplyEvent) {})

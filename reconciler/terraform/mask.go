@@ -6,14 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hangar/state"
 )
-
-// masked stands where a secret was; terraform writes the same.
-const masked = "(sensitive value)"
-
-// alwaysSensitive are attributes that are masked whatever a provider's schema
-// says of them: user data holds the agent's secret.
-var alwaysSensitive = []string{"user_data", "user_data_base64", "custom_data", "root_password"}
 
 // masker removes secrets from what is kept or shown.
 type masker struct{ replacer *strings.Replacer }
@@ -35,7 +30,7 @@ func (r *Runner) mask() masker {
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, f := range slices.Compact(forms) {
-		pairs = append(pairs, f, masked)
+		pairs = append(pairs, f, state.Masked)
 	}
 	return masker{strings.NewReplacer(pairs...)}
 }
@@ -43,7 +38,7 @@ func (r *Runner) mask() masker {
 func (m masker) text(s string) string { return m.replacer.Replace(s) }
 
 // plan masks the JSON of a plan: what the plan itself marks as sensitive, what
-// is always sensitive, and the runner's secrets wherever they are. The shape
+// is named like a secret, and the runner's secrets wherever they are. The shape
 // stays that of a plan.
 func (m masker) plan(raw []byte) ([]byte, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -53,7 +48,7 @@ func (m masker) plan(raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("terraform show: %w", err)
 	}
 	hideMarked(plan)
-	return bytes.TrimSpace(encode(m.walk("", plan), false)), nil
+	return bytes.TrimSpace(encode(m.walk(false, plan), false)), nil
 }
 
 // marks are the members of a plan's objects that say which parts of another
@@ -95,7 +90,7 @@ func hide(value, mark any) any {
 	switch mark := mark.(type) {
 	case bool:
 		if mark && value != nil {
-			return masked
+			return state.Masked
 		}
 	case []any:
 		if list, ok := value.([]any); ok {
@@ -115,23 +110,24 @@ func hide(value, mark any) any {
 	return value
 }
 
-// walk masks the runner's secrets in every string, names included, and what is
-// always sensitive.
-func (m masker) walk(name string, v any) any {
+// walk masks the runner's secrets in every string, names included, and every
+// string below a name that is always a secret's: the user data of some
+// providers is a map.
+func (m masker) walk(secret bool, v any) any {
 	switch v := v.(type) {
 	case string:
-		if slices.Contains(alwaysSensitive, name) {
-			return masked
+		if secret {
+			return state.Masked
 		}
 		return m.text(v)
 	case []any:
 		for i, item := range v {
-			v[i] = m.walk("", item)
+			v[i] = m.walk(secret, item)
 		}
 	case map[string]any:
 		clean := make(map[string]any, len(v))
 		for name, member := range v {
-			clean[m.text(name)] = m.walk(name, member)
+			clean[m.text(name)] = m.walk(secret || state.SecretName(name), member)
 		}
 		return clean
 	}

@@ -62,6 +62,8 @@ func TestMask(t *testing.T) {
 		{"an output", `{"outputs":{"o":{"sensitive":true,"value":[1]},"p":{"sensitive":false,"value":2}}}`,
 			`{"outputs":{"o":{"sensitive":true,"value":"(sensitive value)"},"p":{"sensitive":false,"value":2}}}`},
 		{"user data that nobody marks", `{"values":{"user_data":"#cloud-config"}}`, `{"values":{"user_data":"(sensitive value)"}}`},
+		{"user data that is a map", `{"values":{"user_data":{"cloud-init":"#cloud-config"}}}`, `{"values":{"user_data":{"cloud-init":"(sensitive value)"}}}`},
+		{"marks stay marks", `{"after_unknown":{"user_data":true}}`, `{"after_unknown":{"user_data":true}}`},
 		{"a secret within a string, and a name", `{"a s3\"cr<et":"b s3\"cr<et c"}`, `{"a (sensitive value)":"b (sensitive value) c"}`},
 		{"a secret within JSON within a string", `{"a":"{\"k\":\"s3\\\"cr\\u003cet\"}"}`, `{"a":"{\"k\":\"(sensitive value)\"}"}`},
 	}
