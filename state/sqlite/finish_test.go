@@ -241,6 +241,13 @@ func TestVersions(t *testing.T) {
 		}
 	}
 	wantEqual(t, "serials and runs", got, [][2]int64{{2, 5}, {1, 4}, {2, 3}, {1, 1}})
+	for i, want := range []string{"two", "anew", "two", "one"} {
+		if got, err := s.StateBytes(t.Context(), versions[i]); err != nil || string(got) != want {
+			t.Errorf("the bytes of version %d of the list: %q, %v, want %q", i, got, err, want)
+		}
+	}
+	_, err = s.StateBytes(t.Context(), state.StateVersion{Stack: "s1", Serial: 1})
+	wantCode(t, err, state.NotFound, "any more")
 	if v, err := s.Version(t.Context(), "s1", 1); err != nil || string(v.Bytes) != "anew" {
 		t.Errorf("version 1 is %q, %v", v.Bytes, err)
 	}

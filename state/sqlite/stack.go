@@ -92,3 +92,19 @@ func (s *Store) Version(ctx context.Context, stack string, serial int64) (versio
 	})
 	return version, err
 }
+
+// StateBytes returns the bytes of a version that Versions returned. A serial
+// alone does not tell one version from another after a state was lost.
+func (s *Store) StateBytes(ctx context.Context, v state.StateVersion) (stateJSON []byte, err error) {
+	err = s.read(ctx, "read a state version", func(t tx) error {
+		packed, found, err := one(t, plain[[]byte], "SELECT bytes FROM versions WHERE stack = ? AND serial = ? AND sha256 = ? LIMIT 1", v.Stack, v.Serial, v.SHA256)
+		if err == nil && !found {
+			err = state.Errorf(state.NotFound, "stack %s has no state version %d any more", v.Stack, v.Serial)
+		}
+		if err == nil {
+			stateJSON, err = expand(packed)
+		}
+		return err
+	})
+	return stateJSON, err
+}
