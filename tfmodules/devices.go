@@ -2,6 +2,7 @@ package tfmodules
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -27,6 +28,12 @@ func (m Module) Devices(stateJSON []byte) (map[string]state.Device, error) {
 		return nil, err
 	}
 	scope := m.scope(s)
+	var recorded map[string]json.RawMessage
+	if output := s.Outputs["devices"].Value; output != nil {
+		if err := json.Unmarshal(output, &recorded); err != nil {
+			return nil, fmt.Errorf("terraform state: output devices: %w", err)
+		}
+	}
 	devices := map[string]state.Device{}
 	for _, r := range s.Resources {
 		if !m.isServer(r) {
@@ -37,7 +44,7 @@ func (m Module) Devices(stateJSON []byte) (map[string]state.Device, error) {
 			if !ok || i.Deposed != "" {
 				continue
 			}
-			device := m.device(r, i, name, scope, s.Outputs)
+			device := m.device(r, i, name, scope, recorded[name])
 			if i.Status == Tainted {
 				device.State = Tainted
 			}
@@ -53,7 +60,7 @@ func (m Module) isServer(r stateResource) bool {
 
 // device evaluates the output for one instance as if it were the only one, so
 // that what one lacks does not hide the others.
-func (m Module) device(r stateResource, i stateInstance, name string, scope scope, outputs stateOutputs) state.Device {
+func (m Module) device(r stateResource, i stateInstance, name string, scope scope, recorded json.RawMessage) state.Device {
 	attributes := instanceValue(i)
 	alone := cty.ObjectVal(map[string]cty.Value{name: attributes})
 	value, diags := m.devices.Value(scope.with(r.Type, r.Name, alone))
@@ -62,9 +69,9 @@ func (m Module) device(r stateResource, i stateInstance, name string, scope scop
 			return d
 		}
 	}
-	var recorded state.Device
-	if json.Unmarshal(outputs.Devices.Value[name], &recorded) == nil {
-		return recorded
+	var known state.Device
+	if json.Unmarshal(recorded, &known) == nil {
+		return known
 	}
 	return state.Device{ID: text(at(attributes, "id"))}
 }

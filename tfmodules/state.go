@@ -22,17 +22,17 @@ func ParseState(stateJSON []byte) (serial int64, lineage string, err error) {
 
 // stateFile is what is needed of Terraform's state format, version 4.
 type stateFile struct {
-	Version   int             `json:"version"`
-	Serial    int64           `json:"serial"`
-	Lineage   string          `json:"lineage"`
-	Outputs   stateOutputs    `json:"outputs"`
-	Resources []stateResource `json:"resources"`
+	Version   int                    `json:"version"`
+	Terraform string                 `json:"terraform_version"`
+	Serial    int64                  `json:"serial"`
+	Lineage   string                 `json:"lineage"`
+	Outputs   map[string]stateOutput `json:"outputs"`
+	Resources []stateResource        `json:"resources"`
 }
 
-type stateOutputs struct {
-	Devices struct {
-		Value map[string]json.RawMessage `json:"value"`
-	} `json:"devices"`
+type stateOutput struct {
+	Value     json.RawMessage `json:"value"`
+	Sensitive bool            `json:"sensitive"`
 }
 
 type stateResource struct {
@@ -48,6 +48,7 @@ type stateInstance struct {
 	Status     string          `json:"status"`
 	Deposed    string          `json:"deposed"` // set when another has taken its place
 	Attributes json.RawMessage `json:"attributes"`
+	Sensitive  json.RawMessage `json:"sensitive_attributes"` // paths, each a list of steps
 }
 
 func parseState(stateJSON []byte) (stateFile, error) {
