@@ -284,6 +284,8 @@ func TestOpenReadOnly(t *testing.T) {
 	if exists(missing) {
 		t.Error("it was made")
 	}
+	_, err = OpenReadOnly(t.Context(), filepath.Dir(missing))
+	wantCode(t, err, state.Invalid, "is a folder")
 
 	s := newStore(t)
 	grow(t, s, start, "s1", "a")

@@ -95,15 +95,19 @@ func (s *Store) open(ctx context.Context, wait time.Duration) (err error) {
 var readerOptions = url.Values{"_cache_size": {"-1000"}, "_stmt_cache_size": {"16"}}
 
 // OpenReadOnly opens the database for reading only, also beside a running
-// server. A missing file is NotFound; a database of an older or newer hangar
-// is Invalid.
+// server. A missing file is NotFound; a folder, or a database of an older or
+// newer hangar, is Invalid.
 func OpenReadOnly(ctx context.Context, path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	file, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, state.Errorf(state.NotFound, "there is no database at %s: has hangar run here before?", path)
+	}
+	if err == nil && file.IsDir() {
+		return nil, state.Errorf(state.Invalid, "%s is a folder: name the file in DRONE_DATABASE_DATASOURCE", path)
 	}
 	s := &Store{path: path}
 	source := dsn(path, "ro", lockWait, readerOptions)
