@@ -25,9 +25,15 @@ func (e ConfigError) Error() string { return strings.Join(e, "\n") }
 // parseConfig reads the settings from environ. Mistakes come back together as
 // a ConfigError. A variable that is set but empty counts as not set.
 func parseConfig(environ map[string]string) (Config, error) {
+	return parseSettings(environ, known)
+}
+
+// parseSettings reads only the settings that are asked for: no other is needed,
+// and a mistake in another one is not told.
+func parseSettings(environ map[string]string, asked func(name string) bool) (Config, error) {
 	set := make(map[string]string, len(environ))
 	for k, v := range environ {
-		if v = strings.TrimSpace(v); v != "" {
+		if v = strings.TrimSpace(v); v != "" && asked(k) {
 			set[k] = v
 		}
 	}
@@ -48,7 +54,7 @@ func parseConfig(environ map[string]string) (Config, error) {
 		}
 	}
 	for _, s := range settings() {
-		if s.need != "" && set[s.name] == "" {
+		if s.need != "" && set[s.name] == "" && asked(s.name) {
 			mistakes = append(mistakes, fmt.Sprintf("%s is not set: %s", s.name, s.need))
 		}
 	}

@@ -75,6 +75,7 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Run the autoscaler: read the queue, decide, apply, answer over REST."`
 	Plan     planCommand     `cmd:"" help:"Show what serve would do now, with its reasons and Terraform's plan; change nothing."`
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
+	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 

@@ -31,6 +31,9 @@ func TestCommandLine(t *testing.T) {
 		{"version", []string{"version"}, "hangar dev", 0},
 		{"unknown command", []string{"sreve"}, "sreve", 2},
 		{"serve without settings", []string{"serve"}, "DRONE_SERVER_HOST is not set", 2},
+		{"what the history teaches", []string{"state", "diff", "--help"}, "hangar state diff default-k3v7q2mn 3 5", 0},
+		{"state without a command", []string{"state"}, `expected one of "list"`, 2},
+		{"a serial that is none", []string{"state", "show", "x", "y"}, "<serial>", 2},
 		{"plan without settings", []string{"plan"}, "DRONE_SERVER_HOST is not set", 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
