@@ -15,22 +15,33 @@ import (
 
 // parse reads the module's configuration and says what it lacks, all at once.
 func (m *Module) parse() error {
-	blocks, err := m.blocks()
+	blocks, err := m.blocks(".")
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, check := range []func([]*hclsyntax.Block) error{m.findProviders, m.findVariables, m.findResource, m.findOutput} {
+	m.Providers, err = findProviders(blocks)
+	errs := []error{err}
+	for _, check := range []func([]*hclsyntax.Block) error{m.findVariables, m.findResource, m.findOutput} {
 		errs = append(errs, check(blocks))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, m.findCensus())...)
 }
 
-// blocks returns the top-level blocks of the module's own folder.
-func (m *Module) blocks() ([]*hclsyntax.Block, error) {
+// hasFolder says whether the module has configuration in a folder of its own.
+func (m *Module) hasFolder(folder string) bool {
+	for p := range m.files {
+		if path.Dir(p) == folder && path.Ext(p) == ".tf" {
+			return true
+		}
+	}
+	return false
+}
+
+// blocks returns the top-level blocks of one of the module's folders.
+func (m *Module) blocks(folder string) ([]*hclsyntax.Block, error) {
 	var blocks []*hclsyntax.Block
 	for _, p := range slices.Sorted(maps.Keys(m.files)) {
-		if path.Dir(p) != "." || path.Ext(p) != ".tf" {
+		if path.Dir(p) != folder || path.Ext(p) != ".tf" {
 			continue
 		}
 		f, diags := hclsyntax.ParseConfig(m.files[p], p, hcl.InitialPos)
@@ -45,8 +56,9 @@ func (m *Module) blocks() ([]*hclsyntax.Block, error) {
 	return blocks, nil
 }
 
-func (m *Module) findProviders(blocks []*hclsyntax.Block) error {
+func findProviders(blocks []*hclsyntax.Block) ([]Provider, error) {
 	var errs []error
+	var providers []Provider
 	for _, b := range nested(blocks, "terraform", "required_providers") {
 		for name, attr := range b.Body.Attributes {
 			v, diags := attr.Expr.Value(nil)
@@ -63,31 +75,33 @@ func (m *Module) findProviders(blocks []*hclsyntax.Block) error {
 			if p.Version == "" {
 				errs = append(errs, fmt.Errorf("provider %s: it has no version", name))
 			}
-			m.Providers = append(m.Providers, p)
+			providers = append(providers, p)
 		}
 	}
-	slices.SortFunc(m.Providers, func(a, b Provider) int { return strings.Compare(a.Name, b.Name) })
-	return errors.Join(errs...)
+	slices.SortFunc(providers, func(a, b Provider) int { return strings.Compare(a.Name, b.Name) })
+	return providers, errors.Join(errs...)
 }
 
 func (m *Module) findVariables(blocks []*hclsyntax.Block) error {
-	found := false
-	for _, b := range blocks {
-		if b.Type != "variable" || len(b.Labels) != 1 {
-			continue
-		}
-		if b.Labels[0] == "devices" {
-			found = true
-			continue
-		}
-		_, optional := b.Body.Attributes["default"]
-		m.Variables = append(m.Variables, Variable{Name: b.Labels[0], Required: !optional})
-	}
-	slices.SortFunc(m.Variables, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
-	if !found {
+	all := variables(blocks)
+	m.Variables = slices.DeleteFunc(slices.Clone(all), func(v Variable) bool { return v.Name == "devices" })
+	if len(m.Variables) == len(all) {
 		return errors.New(`variable "devices" is missing: map(object({ user_data = string, tags = list(string) }))`)
 	}
 	return nil
+}
+
+// variables lists the variables, in order of names.
+func variables(blocks []*hclsyntax.Block) []Variable {
+	var found []Variable
+	for _, b := range blocks {
+		if b.Type == "variable" && len(b.Labels) == 1 {
+			_, optional := b.Body.Attributes["default"]
+			found = append(found, Variable{Name: b.Labels[0], Required: !optional})
+		}
+	}
+	slices.SortFunc(found, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
+	return found
 }
 
 func (m *Module) findResource(blocks []*hclsyntax.Block) error {

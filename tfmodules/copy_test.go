@@ -10,7 +10,7 @@ import (
 )
 
 func TestCopy(t *testing.T) {
-	m, err := Load(merge(plain, "census/main.tf", "# nothing"), "mine")
+	m, err := Load(merge(plain, "census/README", "nothing"), "mine")
 	if err != nil {
 		t.Fatal(err)
 	}

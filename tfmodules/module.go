@@ -6,7 +6,8 @@
 // The contract: a module takes devices, a map from a server's name to its
 // user data and tags, for the for_each of exactly one resource, which ignores
 // all changes; and outputs devices, a map from a server's name to what is
-// known of it. Every other variable is a setting of the module.
+// known of it. Every other variable is a setting of the module. Where the
+// provider can list machines, the folder census has a module that does.
 package tfmodules
 
 import (
@@ -31,6 +32,7 @@ type Module struct {
 	Provider  string     // local name of that resource's provider; empty when it is built into terraform
 	Providers []Provider // what it requires, in order of local names
 	Variables []Variable // its settings, in order of names; devices is not one
+	Census    *Census    // nil: it has none
 
 	hash    string            // of files, hex
 	files   map[string][]byte // by path

@@ -49,16 +49,47 @@ var goldens = map[string]Root{
 	},
 }
 
-func TestRenderGolden(t *testing.T) {
+// censuses are the roots of the golden files of censuses, of the packet module.
+var censuses = map[string]CensusRoot{
+	"census": {
+		Settings: map[string]any{"facility": "ewr1", "plan": "c3.small.x86", "image": "ubuntu_24_04", "project_id": project},
+		Tag:      "hangar-stack=default-k3v7q2mn",
+	},
+	"census-known": {
+		Settings: map[string]any{"metro": "ny", "project_id": project},
+		Provider: map[string]any{"endpoint": "http://127.0.0.1:8099/"},
+		Tag:      "hangar-instance=i-1",
+		Known:    []string{"71f73595-05c9-09d3-21df-952777e39c63", "dc8d9dbe-8c58-86e6-3077-0125dc59fe5a"},
+	},
+}
+
+// rendered are the roots of all golden files, by name.
+func rendered(t *testing.T) map[string][]byte {
+	t.Helper()
+	m := packet(t)
+	texts := map[string][]byte{}
+	var err error
 	for name, root := range goldens {
+		root.Module = m
+		if texts[name], err = Render(root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, root := range censuses {
+		root.Module = m
+		if texts[name], err = RenderCensus(root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return texts
+}
+
+func TestRenderGolden(t *testing.T) {
+	folder := packet(t).Folder()
+	for name, got := range rendered(t) {
 		t.Run(name, func(t *testing.T) {
-			root.Module = packet(t)
-			got, err := Render(root)
-			if err != nil {
-				t.Fatal(err)
-			}
 			// The copy's hash follows the module; the golden files need not.
-			got = bytes.ReplaceAll(got, []byte(root.Module.Folder()), []byte("packet-00000000"))
+			got = bytes.ReplaceAll(got, []byte(folder), []byte("packet-00000000"))
 			path := "testdata/" + name + ".tf.golden"
 			if *update {
 				if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -84,14 +115,8 @@ func TestRenderIsFormatted(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	m := packet(t)
-	for name, root := range goldens {
+	for name, got := range rendered(t) {
 		t.Run(name, func(t *testing.T) {
-			root.Module = m
-			got, err := Render(root)
-			if err != nil {
-				t.Fatal(err)
-			}
 			cmd := exec.Command(terraform, "fmt", "-")
 			cmd.Stdin = bytes.NewReader(got)
 			var stderr bytes.Buffer
