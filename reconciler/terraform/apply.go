@@ -34,11 +34,11 @@ func (r *Runner) Apply(ctx context.Context, ws state.Workspace, changes int, on 
 		return state.ApplyResult{}, err
 	}
 	defer os.Remove(filepath.Join(dir, planFile))
-	module, err := r.module(ws.Stack)
+	module, err := r.module(ws.Stack.Module)
 	if err != nil {
 		return state.ApplyResult{}, fmt.Errorf("%s: %w", op, err)
 	}
-	tf, err := r.command(ws.Stack.Name)
+	tf, err := r.command(dir)
 	if err != nil {
 		return state.ApplyResult{}, fmt.Errorf("%s: %w", op, err)
 	}

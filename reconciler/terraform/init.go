@@ -22,16 +22,34 @@ const lockFile = ".terraform.lock.hcl"
 // marker is where a stack remembers for what it was initialised.
 var marker = filepath.Join(".terraform", "hangar")
 
+// place is a folder in which terraform runs.
+type place struct {
+	name      string // what is there, in words: stack s1
+	dir       string
+	module    tfmodules.Module
+	providers []tfmodules.Provider
+	prepared  string // where what init made is kept for others of the kind
+}
+
+// stackPlace is where a stack is worked on.
+func (r *Runner) stackPlace(name string, module tfmodules.Module) (place, error) {
+	dir, err := r.stack(name)
+	return place{
+		name: "stack " + name, dir: dir, module: module, providers: module.Providers,
+		prepared: filepath.Join(r.prepared(), module.Folder()),
+	}, err
+}
+
 // initialise runs init when the module, its providers or terraform are not
-// those of the last time. A new stack takes what init made for another one of
+// those of the last time. A new place takes what init made for another one of
 // the same kind, if there is one.
-func (r *Runner) initialise(ctx context.Context, tf *tfexec.Terraform, stack state.Stack, module tfmodules.Module) error {
-	op := "init stack " + stack.Name
-	print, err := r.fingerprint(module)
+func (r *Runner) initialise(ctx context.Context, tf *tfexec.Terraform, p place) error {
+	op := "init " + p.name
+	print, err := r.fingerprint(p)
 	if err != nil {
 		return &Error{Op: op, Err: err, Diagnostics: []state.Diagnostic{{Severity: "error", Summary: err.Error()}}}
 	}
-	if hasMarker(tf.WorkingDir(), print) {
+	if hasMarker(p.dir, print) {
 		return nil
 	}
 	select {
@@ -40,9 +58,8 @@ func (r *Runner) initialise(ctx context.Context, tf *tfexec.Terraform, stack sta
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
-	ready := filepath.Join(r.prepared(), module.Folder())
-	if hasMarker(ready, print) {
-		if err := copyInitialised(ready, tf.WorkingDir()); err != nil {
+	if hasMarker(p.prepared, print) {
+		if err := copyInitialised(p.prepared, p.dir); err != nil {
 			return fmt.Errorf("%s: %w", op, err)
 		}
 		return nil
@@ -50,13 +67,20 @@ func (r *Runner) initialise(ctx context.Context, tf *tfexec.Terraform, stack sta
 	if err := r.runInit(ctx, tf, op); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(tf.WorkingDir(), marker), []byte(print)); err != nil {
+	if err := writeFile(filepath.Join(p.dir, marker), []byte(print)); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	if err := copyInitialised(tf.WorkingDir(), ready); err != nil {
+	if err := copyInitialised(p.dir, p.prepared); err != nil {
 		return fmt.Errorf("%s: keep for others: %w", op, err)
 	}
 	return nil
+}
+
+// distrust makes the next initialise run init: perhaps the folder, or what
+// others take from it, is not what init left.
+func (p place) distrust() {
+	os.Remove(filepath.Join(p.dir, marker))
+	os.Remove(filepath.Join(p.prepared, marker))
 }
 
 func (r *Runner) runInit(ctx context.Context, tf *tfexec.Terraform, op string) error {
@@ -83,14 +107,14 @@ func (r *Runner) runInit(ctx context.Context, tf *tfexec.Terraform, op string) e
 }
 
 // fingerprint changes whenever init has to be run again.
-func (r *Runner) fingerprint(module tfmodules.Module) (string, error) {
+func (r *Runner) fingerprint(p place) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q\n", r.Binary.Path, r.Binary.Version, r.Mirror, module.Folder())
-	for _, p := range module.Providers {
+	fmt.Fprintf(h, "%q %q %q %q\n", r.Binary.Path, r.Binary.Version, r.Mirror, p.module.Folder())
+	for _, provider := range p.providers {
 		if r.Mirror == "" {
 			continue
 		}
-		files, err := r.mirrored(p)
+		files, err := r.mirrored(provider)
 		if err != nil {
 			return "", err
 		}

@@ -55,7 +55,7 @@ func run(m *testing.M) int {
 
 // need skips a test that needs a program which is not there, unless
 // HANGAR_REQUIRE names it.
-func need(t *testing.T, program string) string {
+func need(t testing.TB, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err == nil {
@@ -83,15 +83,21 @@ type rig struct {
 	created atomic.Int32 // user data made
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	return newRigWith(t, need(t, "terraform"))
 }
 
-func newRigWith(t *testing.T, binary string) *rig {
+func newRigWith(t testing.TB, binary string) *rig {
+	t.Helper()
+	return newRigIn(t, binary, 20*time.Millisecond)
+}
+
+// newRigIn is a rig in a world where devices take so long to boot.
+func newRigIn(t testing.TB, binary string, boot time.Duration) *rig {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	world := simulator.New(simulator.Config{APIKey: apiKey, ProjectID: "p-1", BootTime: 20 * time.Millisecond})
+	world := simulator.New(simulator.Config{APIKey: apiKey, ProjectID: "p-1", BootTime: boot})
 	go world.Run(ctx)
 	server := httptest.NewServer(world.Metal())
 	t.Cleanup(func() { cancel(); server.Close() })

@@ -34,33 +34,30 @@ func (r *Runner) Plan(ctx context.Context, ws state.Workspace) (state.Plan, erro
 }
 
 func (r *Runner) plan(ctx context.Context, ws state.Workspace) (state.Plan, error) {
-	dir, err := r.stack(ws.Stack.Name)
+	module, err := r.module(ws.Stack.Module)
 	if err != nil {
 		return state.Plan{}, err
 	}
-	module, err := r.module(ws.Stack)
+	p, err := r.stackPlace(ws.Stack.Name, module)
 	if err != nil {
 		return state.Plan{}, err
 	}
 	if err := r.writeConfig(); err != nil {
 		return state.Plan{}, err
 	}
-	if err := r.render(ws, module, dir); err != nil {
+	if err := r.render(ws, module, p.dir); err != nil {
 		return state.Plan{}, err
 	}
-	tf, err := r.command(ws.Stack.Name)
+	tf, err := r.command(p.dir)
 	if err != nil {
 		return state.Plan{}, err
 	}
-	if err := r.initialise(ctx, tf, ws.Stack, module); err != nil {
+	if err := r.initialise(ctx, tf, p); err != nil {
 		return state.Plan{}, err
 	}
 	text, err := r.runPlan(ctx, tf, ws.Stack.Name)
 	if err != nil {
-		// Perhaps the folder, or what others take from it, is not what init left:
-		// the next time it runs anew.
-		os.Remove(filepath.Join(dir, marker))
-		os.Remove(filepath.Join(r.prepared(), module.Folder(), marker))
+		p.distrust()
 		return state.Plan{}, err
 	}
 	return r.showPlan(ctx, tf, ws.Stack.Name, text)

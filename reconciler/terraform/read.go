@@ -45,7 +45,7 @@ func (r *Runner) read(ctx context.Context, stack state.Stack) (*state.StateVersi
 		Stack: stack.Name, Serial: serial, Lineage: lineage,
 		SHA256: hex.EncodeToString(sum[:]), Size: len(content), Bytes: content,
 	}
-	module, err := r.module(stack)
+	module, err := r.module(stack.Module)
 	if err != nil {
 		return version, nil, err
 	}

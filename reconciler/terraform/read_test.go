@@ -100,7 +100,7 @@ func TestReadWithoutModule(t *testing.T) {
 // deliver collects what comes of the events that send sends.
 func deliver(t *testing.T, r *Runner, stack state.Stack, send func(events chan<- state.ApplyEvent)) []state.ApplyEvent {
 	t.Helper()
-	module, err := r.module(stack)
+	module, err := r.module(stack.Module)
 	if err != nil {
 		t.Fatal(err)
 	}

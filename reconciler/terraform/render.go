@@ -43,7 +43,7 @@ func (r *Runner) Rest(ws state.Workspace) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	module, err := r.module(ws.Stack)
+	module, err := r.module(ws.Stack.Module)
 	if err != nil {
 		return err
 	}

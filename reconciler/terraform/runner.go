@@ -34,8 +34,9 @@ type Runner struct {
 	Secrets     []string      // masked in all that is returned
 	LockTimeout time.Duration // how long to wait for a person's terraform in the same stack
 
-	commands sync.Map      // *tfexec.Terraform by stack: each remembers its version
+	commands sync.Map      // *tfexec.Terraform by folder: each remembers its version
 	init     chan struct{} // one init at a time: a provider cache cannot bear more
+	censuses censusFolders
 }
 
 // New returns a runner for a data folder, with a lock timeout of five minutes.
@@ -58,9 +59,11 @@ func (r *Runner) Install(modules ...tfmodules.Module) error {
 	return nil
 }
 
-// KeepModules removes the module copies that are not among folders.
+// KeepModules removes the module copies that are not among folders and that
+// no census is using, and what was made with them.
 func (r *Runner) KeepModules(folders ...string) error {
-	var errs []error
+	folders = slices.Concat(folders, r.censuses.modules())
+	errs := []error{r.keepCensuses(folders)}
 	for _, dir := range []string{r.modules(), r.prepared()} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -97,7 +100,7 @@ func (r *Runner) Remove(stack string) error {
 	if err != nil {
 		return err
 	}
-	r.commands.Delete(stack)
+	r.commands.Delete(dir)
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove stack %s: %w", stack, err)
 	}
@@ -116,19 +119,15 @@ func (r *Runner) stack(name string) (string, error) {
 	return filepath.Join(r.Dir, "stacks", name), nil
 }
 
-func (r *Runner) module(stack state.Stack) (tfmodules.Module, error) {
-	return tfmodules.Open(filepath.Join(r.modules(), stack.Module))
+func (r *Runner) module(folder string) (tfmodules.Module, error) {
+	return tfmodules.Open(filepath.Join(r.modules(), folder))
 }
 
-// command returns the terraform of a stack; it is not safe for concurrent
+// command returns the terraform of a folder; it is not safe for concurrent
 // use. It is kept, since each new one asks the binary for its version.
-func (r *Runner) command(stack string) (*tfexec.Terraform, error) {
-	if tf, ok := r.commands.Load(stack); ok {
+func (r *Runner) command(dir string) (*tfexec.Terraform, error) {
+	if tf, ok := r.commands.Load(dir); ok {
 		return tf.(*tfexec.Terraform), nil
-	}
-	dir, err := r.stack(stack)
-	if err != nil {
-		return nil, err
 	}
 	tf, err := tfexec.NewTerraform(dir, r.Binary.Path)
 	if err != nil {
@@ -137,6 +136,6 @@ func (r *Runner) command(stack string) (*tfexec.Terraform, error) {
 	if err := tf.SetEnv(r.environment()); err != nil {
 		return nil, err
 	}
-	r.commands.Store(stack, tf)
+	r.commands.Store(dir, tf)
 	return tf, nil
 }
