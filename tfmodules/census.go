@@ -95,12 +95,20 @@ func findCensusOutput(blocks []*hclsyntax.Block) error {
 		if _, ok := b.Body.Attributes["value"]; !ok {
 			return errors.New(`output "found" has no value`)
 		}
-		if _, ok := b.Body.Attributes["sensitive"]; ok {
+		if isTrue(b.Body.Attributes["sensitive"]) {
 			return errors.New(`output "found" must not be sensitive: it could not be read`)
 		}
 		return nil
 	}
 	return errors.New(`output "found" is missing: list(object({ id, hostname, server, stack, instance, address, state }))`)
+}
+
+func isTrue(attr *hclsyntax.Attribute) bool {
+	if attr == nil {
+		return false
+	}
+	v, diags := attr.Expr.Value(nil)
+	return !diags.HasErrors() && v.RawEquals(cty.True)
 }
 
 // findNoResource refuses what a census could make, if ever somebody applied it.

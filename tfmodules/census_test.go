@@ -35,6 +35,8 @@ data "other_machines" "all" {
 }
 output "found" {
   value = data.other_machines.all.list
+
+  sensitive = false
 }
 `)
 
@@ -62,7 +64,7 @@ func TestLoadRefusesCensus(t *testing.T) {
 		{"known always asked for", with(counted, "  default = []\n", ""), `census: variable "known" has no default: it is not always given`},
 		{"no output", with(counted, `output "found"`, `output "list"`), `census: output "found" is missing`},
 		{"an output without value", with(counted, "value = data.other_machines.all.list", ""), `census: output "found" has no value`},
-		{"a sensitive output", with(counted, "value = data.other_machines.all.list", "value = 1\n sensitive = true"), `census: output "found" must not be sensitive`},
+		{"a sensitive output", with(counted, "sensitive = false", "sensitive = true"), `census: output "found" must not be sensitive`},
 		{"a short source", with(counted, "example.com/some/other", "some/other"), `census: provider other: source "some/other" is not written in full`},
 		{"something to be made", merge(counted, "census/more.tf", `resource "other_machine" "a" {}`), "census: resource other_machine.a: a census only looks"},
 	}
