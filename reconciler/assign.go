@@ -23,7 +23,8 @@ func (r *Reconciler) changes(d state.Decision, snap state.Snapshot) state.Change
 	for _, sd := range d.Servers {
 		was := seen[sd.Server]
 		if to, moves := target(sd); moves {
-			c.Moves = append(c.Moves, state.Move{Server: sd.Server, From: sd.Phase, To: to, Reason: sd.Reason})
+			// What is broken never goes back to work.
+			c.Moves = append(c.Moves, state.Move{Server: sd.Server, From: sd.Phase, To: to, Reason: sd.Reason, Condemned: sd.Phase == state.Failed})
 		}
 		mark := state.Mark{Server: sd.Server, Phase: sd.Phase, Served: sd.Served, IdleSince: sd.IdleSince, QuietSince: sd.QuietSince}
 		if was.Served != mark.Served || was.IdleSince != mark.IdleSince || was.QuietSince != mark.QuietSince {

@@ -35,13 +35,13 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 	if err != nil {
 		return fmt.Errorf("begin a run: %w", err)
 	}
-	if run.ID == 0 { // nothing left to create or destroy
-		c.rest(ws)
+	if run.ID == 0 { // nothing left to create, destroy or adopt
+		c.rest(ctx, stack.Name)
 		c.Finished()
 		return nil
 	}
 	log := c.Log.With("run", run.ID, "stack", run.Stack, "pool", run.Pool)
-	log.Info("run", "phase", run.Phase, "create", len(run.Creates), "destroy", len(run.Deletes))
+	log.Info("run", "phase", run.Phase, "create", len(run.Creates), "destroy", len(run.Deletes), "adopt", len(run.Imports))
 
 	f := c.prepare(ctx, run, ws, log)
 	if f == nil {
@@ -54,13 +54,11 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 			f = c.discarded(run, "hangar is stopping", time.Time{})
 		}
 	}
-	if !f.Applied {
-		c.rest(ws)
-	}
 	if err := c.finish(ctx, *f); err != nil {
 		log.Error("the end of the run could not be recorded; its state is judged at the next start", "error", err)
 		return nil
 	}
+	c.rest(ctx, stack.Name)
 	if f.Error == "" && f.Unclean == "" {
 		log.Info("run", "phase", f.Phase)
 	} else {
@@ -78,10 +76,15 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 }
 
 // rest leaves a stack's folder such that a person's terraform plan there wants
-// nothing that hangar does not.
-func (c *Converger) rest(ws state.Workspace) {
-	if err := c.Terraform.Rest(ws); err != nil {
-		c.Log.Warn("a stack's folder could not be brought up to date", "stack", ws.Stack.Name, "error", err)
+// nothing that hangar does not: without import blocks, which are for one run
+// only, and without servers of which the state knows nothing.
+func (c *Converger) rest(ctx context.Context, stack string) {
+	ws, err := c.Store.Rested(context.WithoutCancel(ctx), stack)
+	if err == nil {
+		err = c.Terraform.Rest(ws)
+	}
+	if err != nil {
+		c.Log.Warn("a stack's folder could not be brought up to date", "stack", stack, "error", err)
 	}
 }
 
@@ -100,9 +103,12 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 		f.Diagnostics = diagnosticsOf(err)
 		f.RetryAt = c.retryAt(ws.Stack.Failures)
 		f.Servers = waiting(run, f.RetryAt, "could not be planned: "+f.Error)
+		if len(run.Imports) > 0 { // perhaps what it was to adopt is gone
+			f.LookAt = f.At
+		}
 		return f
 	}
-	verdict, ok := Guard(Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes}, plan)
+	verdict, ok := Guard(Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports}, plan)
 	if err := c.Store.Planned(ctx, run.ID, c.Now(), plan, verdict); err != nil {
 		return c.discarded(run, "the plan could not be recorded: "+err.Error(), c.retryAt(ws.Stack.Failures))
 	}
@@ -112,6 +118,9 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 		f.Verdict = verdict
 		f.RetryAt = c.retryAt(ws.Stack.Failures)
 		f.Servers = waiting(run, f.RetryAt, "the guard "+verdict)
+		// Such a plan was made from a state that is not what the records say:
+		// state and devices are looked at before another one is made.
+		f.LookAt, f.Unclean = f.At, fmt.Sprintf("run %d was %s", run.ID, verdict)
 		return f
 	}
 	return nil
@@ -130,18 +139,19 @@ func (c *Converger) apply(ctx context.Context, run state.Run, ws state.Workspace
 	} else if err != nil {
 		return c.discarded(run, "the apply could not be recorded: "+err.Error(), c.retryAt(ws.Stack.Failures))
 	}
-	c.prepared(run.Stack)
+	c.begun(run.Stack)
 	c.Finished()
 
 	// From here on nothing cancels: an apply that is cut off forgets machines.
 	ctx = context.WithoutCancel(ctx)
 	heard := &news{Converger: c, ctx: ctx, run: run, stack: ws.Stack}
-	result, err := c.Terraform.Apply(ctx, ws, len(run.Creates)+len(run.Deletes), heard.hear)
+	result, err := c.Terraform.Apply(ctx, ws, len(run.Creates)+len(run.Deletes)+len(run.Imports), heard.hear)
+	c.applied(run.Stack)
 	var f *state.Finish
 	if err != nil && !result.Begun {
 		f = c.notBegun(run, ws.Stack, err)
 	} else {
-		f = c.read(ctx, run, ws.Stack, err, heard.backoff)
+		f = c.read(ctx, run, ws.Stack, result.Diagnostics, err, heard.backoff)
 	}
 	f.Log, f.Diagnostics = result.Log, result.Diagnostics
 	return f
@@ -158,16 +168,21 @@ func (c *Converger) notBegun(run state.Run, stack state.Stack, err error) *state
 // read ends a run with what its stack's state shows, whatever became of the
 // apply: applyErr is nil when terraform said that all went well. cooling is
 // the backoff that was recorded already while it went on.
-func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, applyErr error, cooling *state.Backoff) *state.Finish {
+func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, diagnostics []state.Diagnostic, applyErr error, cooling *state.Backoff) *state.Finish {
 	version, devices, readErr := c.Terraform.Read(ctx, stack)
 	if readErr == nil && version == nil && len(run.Deletes)+len(run.Keeps) > 0 {
 		readErr = fmt.Errorf("the state is missing or empty, although it held %d servers", len(run.Deletes)+len(run.Keeps))
 	}
-	f := outcome(run, devices, applyErr, readErr)
-	f.At = c.Now()
+	f := end{
+		run: run, resource: stack.Resource, settle: c.Settle, at: c.Now(),
+		devices: devices, applyErr: applyErr, readErr: readErr, diagnostics: diagnostics,
+	}.outcome()
 	if version != nil {
 		version.Stack, version.Run, version.At = run.Stack, run.ID, f.At
 		f.Version = version
+	}
+	if !f.Applied && readErr == nil && len(run.Deletes) > 0 {
+		f.RetryAt = c.retryAt(stack.Failures)
 	}
 	switch {
 	case f.Unclean == "" || len(run.Creates) == 0 || errors.Is(applyErr, errInterrupted):
@@ -185,14 +200,14 @@ func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, 
 // moment small in which a build could be killed. Servers that a person forces
 // to leave are not looked at.
 func (c *Converger) lastLook(ctx context.Context, run state.Run) ([]string, error) {
-	snap, err := c.Store.Snapshot(ctx)
+	snap, err := c.Store.Snapshot(ctx, c.Now())
 	if err != nil {
 		return nil, err
 	}
-	leaving := make(map[string]bool)
+	leaving := make(map[string]string) // servers, by the name under which they work
 	for _, s := range snap.Servers {
 		if !s.Forced && slices.Contains(run.Deletes, s.Name) {
-			leaving[s.Name] = true
+			leaving[s.Runner()] = s.Name
 		}
 	}
 	if len(leaving) == 0 {
@@ -204,8 +219,8 @@ func (c *Converger) lastLook(ctx context.Context, run state.Run) ([]string, erro
 	}
 	var busy []string
 	for _, s := range stages {
-		if leaving[s.Machine] {
-			busy = append(busy, s.Machine)
+		if server, leaves := leaving[s.Machine]; leaves {
+			busy = append(busy, server)
 			delete(leaving, s.Machine)
 		}
 	}

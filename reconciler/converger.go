@@ -21,6 +21,14 @@ type Terraform interface {
 	// Rest renders the workspace into its folder, if there is one, and removes a
 	// saved plan. It starts no terraform.
 	Rest(ws state.Workspace) error
+	// Census asks the provider which devices there are. It is NotFound when the
+	// stack's module has no way to ask.
+	Census(ctx context.Context, q state.Question) ([]state.Found, error)
+	// NeedsRepair says why a stack's state file is not what was recorded last;
+	// empty: it is. It starts no terraform.
+	NeedsRepair(ctx context.Context, stack state.Stack, newest *state.StateVersion) (why string, err error)
+	// Repair makes a stack's state file whole, and says what it did.
+	Repair(ctx context.Context, stack state.Stack, newest *state.StateVersion) (done string, err error)
 	// Read returns the stack's state, nil when there is none yet, and its devices by server.
 	Read(ctx context.Context, stack state.Stack) (*state.StateVersion, map[string]state.Device, error)
 }
@@ -28,8 +36,15 @@ type Terraform interface {
 // Stacks is how the slow loop finds its work.
 type Stacks interface {
 	Due(ctx context.Context, now time.Time) ([]state.Stack, error)
+	Looks(ctx context.Context, now time.Time) ([]state.Stack, error)
 	NextRetry(ctx context.Context, now time.Time) (time.Time, error)
 	Stack(ctx context.Context, name string) (state.Stack, error)
+	Stacks(ctx context.Context) ([]state.Stack, error)
+	Sight(ctx context.Context, stack string) (state.Sight, error)
+	Rested(ctx context.Context, stack string) (state.Workspace, error)
+	Version(ctx context.Context, stack string, serial int64) (state.StateVersion, error)
+	LookAgain(ctx context.Context, stack string, at time.Time, unclean string) error
+	Postpone(ctx context.Context, stack string, at time.Time) error
 }
 
 // Runs is how the slow loop writes down what it does: before it does it, and
@@ -53,7 +68,7 @@ type ConvergerStore interface {
 	Stacks
 	Runs
 	News
-	Snapshot(ctx context.Context) (state.Snapshot, error)
+	Snapshot(ctx context.Context, now time.Time) (state.Snapshot, error)
 	Commit(ctx context.Context, c state.Changes) error
 }
 
@@ -63,18 +78,25 @@ type Converger struct {
 	Terraform Terraform
 	Queue     Queue // looked at once more before a server is destroyed
 
-	Plans   int // plans at once, in each lane
-	Applies int // applies at once, in each lane
+	Instance string // whose devices are ours
+
+	Plans   int           // plans at once, in each lane, and looks at once
+	Applies int           // applies at once, in each lane
+	Settle  time.Duration // for how long after a run a device of it may yet appear
+	Retry   time.Duration // from a first failure to the second try; longer each time
 
 	Now      func() time.Time
 	Log      *slog.Logger
 	Finished func() // called when a run ended or a server's phase changed
+	Unclear  func() // called when there may be devices that no stack accounts for
 
 	wake chan struct{}
 	work sync.WaitGroup
 
 	mu       sync.Mutex
 	inFlight map[string]bool      // stacks with a run
+	applying map[string]bool      // those of them whose apply has begun
+	looking  map[string]bool      // stacks with a look
 	making   map[string]makingRun // stacks whose creates are being prepared
 }
 
@@ -93,10 +115,10 @@ type lane struct{ plans, applies chan struct{} }
 func NewConverger(store ConvergerStore, terraform Terraform, queue Queue) *Converger {
 	return &Converger{
 		Store: store, Terraform: terraform, Queue: queue,
-		Plans: max(2, runtime.NumCPU()), Applies: 16,
-		Now: time.Now, Log: slog.Default(), Finished: func() {},
+		Plans: max(2, runtime.NumCPU()), Applies: 16, Settle: time.Minute, Retry: 10 * time.Second,
+		Now: time.Now, Log: slog.Default(), Finished: func() {}, Unclear: func() {},
 		wake:     make(chan struct{}, 1),
-		inFlight: map[string]bool{}, making: map[string]makingRun{},
+		inFlight: map[string]bool{}, applying: map[string]bool{}, looking: map[string]bool{}, making: map[string]makingRun{},
 	}
 }
 
@@ -111,12 +133,16 @@ func (c *Converger) Run(ctx context.Context) error {
 	if err := c.settle(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
-	creates, others := c.newLane(), c.newLane()
+	creates, others, looks := c.newLane(), c.newLane(), make(chan struct{}, c.Plans)
 	for ctx.Err() == nil {
 		// The alarm is a safety net for a poke that was missed while the store
 		// could not be read.
 		wait := 30 * time.Second
-		if err := c.start(ctx, creates, others); err != nil && ctx.Err() == nil {
+		err := c.startLooks(ctx, looks)
+		if err == nil {
+			err = c.start(ctx, creates, others)
+		}
+		if err != nil && ctx.Err() == nil {
 			c.Log.Error("no stack was looked at", "error", err)
 			wait = patience
 		}
@@ -161,22 +187,57 @@ func (c *Converger) start(ctx context.Context, creates, others lane) error {
 			continue
 		}
 		in := others
-		if stack.Applied == 0 {
+		if isNew(stack) {
 			in = creates
 		}
 		c.work.Go(func() {
 			err := c.converge(ctx, stack, in)
 			c.release(stack.Name)
-			if err == nil {
-				c.Poke()
-				return
-			}
-			c.Log.Error("nothing is done to a stack", "stack", stack.Name, "error", err, "again_in", patience)
-			time.AfterFunc(patience, c.Poke)
+			c.again(stack.Name, err)
 		})
 	}
 	return nil
 }
+
+// startLooks begins a look at every stack that is due for one. No run of a
+// stack begins while it is looked at; in the course of an apply a look is
+// possible, since it only judges what that has left in doubt.
+func (c *Converger) startLooks(ctx context.Context, slots chan struct{}) error {
+	due, err := c.Store.Looks(ctx, c.Now())
+	if err != nil {
+		return err
+	}
+	for _, stack := range due {
+		if !c.claimLook(stack.Name) {
+			continue
+		}
+		c.work.Go(func() {
+			var err error
+			if take(ctx, slots) {
+				err = c.look(ctx, stack)
+				<-slots
+			}
+			c.releaseLook(stack.Name)
+			c.again(stack.Name, err)
+		})
+	}
+	return nil
+}
+
+// again wakes the loop when the work on a stack has ended: at once, or, when
+// it could not be done, after a while.
+func (c *Converger) again(stack string, err error) {
+	if err == nil {
+		c.Poke()
+		return
+	}
+	c.Log.Error("nothing is done to a stack", "stack", stack, "error", err, "again_in", patience)
+	time.AfterFunc(patience, c.Poke)
+}
+
+// isNew says whether a stack is made for new servers, not for devices that
+// are there already.
+func isNew(s state.Stack) bool { return s.Applied == 0 && s.Tag == "" }
 
 // patience is how long the loop waits when the store fails it.
 const patience = 5 * time.Second
@@ -188,10 +249,10 @@ const patience = 5 * time.Second
 func (c *Converger) claim(s state.Stack) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inFlight[s.Name] {
+	if c.inFlight[s.Name] || c.looking[s.Name] {
 		return false
 	}
-	if s.Applied == 0 {
+	if isNew(s) {
 		for _, m := range c.making {
 			if m.pool == s.Pool && m.created.Before(s.Created) {
 				return false
@@ -203,12 +264,37 @@ func (c *Converger) claim(s state.Stack) bool {
 	return true
 }
 
-// prepared lets the next stacks of the pool begin.
-func (c *Converger) prepared(stack string) {
+func (c *Converger) claimLook(stack string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.looking[stack] || c.inFlight[stack] && !c.applying[stack] {
+		return false
+	}
+	c.looking[stack] = true
+	return true
+}
+
+func (c *Converger) releaseLook(stack string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.looking, stack)
+}
+
+// begun notes that a stack is being applied, and lets the next stacks of the
+// pool begin.
+func (c *Converger) begun(stack string) {
 	c.mu.Lock()
 	delete(c.making, stack)
+	c.applying[stack] = true
 	c.mu.Unlock()
 	c.Poke()
+}
+
+// applied notes that terraform has ended.
+func (c *Converger) applied(stack string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.applying, stack)
 }
 
 func (c *Converger) release(stack string) {

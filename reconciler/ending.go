@@ -36,14 +36,16 @@ func (c *Converger) discarded(run state.Run, why string, retryAt time.Time) *sta
 }
 
 // retryAt is when something that has now failed once more may be tried again:
-// 10 s after the first failure, twice as long after each further one, at most
+// Retry after the first failure, twice as long after each further one, at most
 // 15 minutes.
 func (c *Converger) retryAt(failures int) time.Time {
-	return c.Now().Add(min(15*time.Minute, 10*time.Second<<min(failures, 10)))
+	return c.Now().Add(min(15*time.Minute, c.Retry<<min(failures, 10)))
 }
 
 // settle ends the runs that an earlier process left unfinished. One that was
-// not applying has done nothing; one that was is judged by the state it left.
+// not applying has done nothing; one that was is judged by the state it left,
+// and its stack's devices are looked for. So are those of a stack whose state
+// file is not what was recorded.
 func (c *Converger) settle(ctx context.Context) error {
 	runs, err := c.Store.Unfinished(ctx)
 	if err != nil {
@@ -56,13 +58,46 @@ func (c *Converger) settle(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("settle run %d: %w", run.ID, err)
 			}
-			f = c.read(ctx, run, stack, errInterrupted, nil)
+			f = c.read(ctx, run, stack, nil, errInterrupted, nil)
 			f.Phase = state.RunInterrupted
+			if f.Unclean == "" { // what was destroyed may not be, what was made may be twice
+				f.Unclean = errInterrupted.Error()
+			}
 		}
 		if err := c.Store.Finish(ctx, *f); err != nil {
 			return fmt.Errorf("settle run %d: %w", run.ID, err)
 		}
 		c.Log.Warn("run", "run", run.ID, "stack", run.Stack, "phase", f.Phase, "unclean", f.Unclean)
+		c.rest(ctx, run.Stack)
+	}
+	return c.inspect(ctx)
+}
+
+// inspect finds the stacks whose state files are missing, torn or old.
+func (c *Converger) inspect(ctx context.Context) error {
+	stacks, err := c.Store.Stacks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, stack := range stacks {
+		if !stack.Emptied.IsZero() {
+			continue
+		}
+		sight, err := c.Store.Sight(ctx, stack.Name)
+		if err != nil {
+			return err
+		}
+		why, err := c.Terraform.NeedsRepair(ctx, stack, sight.Version)
+		if err != nil {
+			why = err.Error()
+		}
+		if why == "" {
+			continue
+		}
+		c.Log.Warn("a state file is not as it was recorded; its stack is looked at first", "stack", stack.Name, "why", why)
+		if err := c.Store.LookAgain(ctx, stack.Name, c.Now(), why); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -74,7 +109,7 @@ func waiting(run state.Run, until time.Time, why string) (outcomes []state.Outco
 		outcomes = append(outcomes, state.Outcome{Server: server, Phase: state.Pending, Reason: reason})
 	}
 	for _, server := range run.Deletes {
-		outcomes = append(outcomes, state.Outcome{Server: server, Phase: state.Stopping, Reason: reason})
+		outcomes = append(outcomes, state.Outcome{Server: server, Reason: reason})
 	}
 	return outcomes
 }
@@ -83,7 +118,7 @@ func waiting(run state.Run, until time.Time, why string) (outcomes []state.Outco
 // longer, the more often it failed in a row.
 func (c *Converger) backoff(ctx context.Context, pool, candidate, why string) *state.Backoff {
 	b := state.Backoff{Pool: pool, Candidate: candidate, Error: why}
-	snap, err := c.Store.Snapshot(ctx)
+	snap, err := c.Store.Snapshot(ctx, c.Now())
 	if err != nil { // it counts as the first failure then
 		c.Log.Warn("earlier failures of a candidate could not be read", "pool", pool, "candidate", candidate, "error", err)
 	}

@@ -14,6 +14,7 @@ import (
 // Archive is what the retention needs of the store.
 type Archive interface {
 	Prune(ctx context.Context, before time.Time) (stacks []string, err error)
+	PruneVersions(ctx context.Context, newest int, before time.Time) error
 	Stacks(ctx context.Context) ([]state.Stack, error)
 }
 
@@ -25,15 +26,20 @@ type Folders interface {
 }
 
 // Keeper removes what nobody needs any more: records of servers that have been
-// gone for Keep, emptied stacks, and module copies that no stack uses.
+// gone for Keep, emptied stacks, old states, and module copies that no stack
+// uses.
 type Keeper struct {
 	Archive Archive
 	Folders Folders
 	Modules []string // module copies that new stacks will use
 	Keep    time.Duration
-	Every   time.Duration
-	Now     func() time.Time
-	Log     *slog.Logger
+
+	KeepStates    int           // versions of a stack's state, at most; 0: no bound
+	KeepStatesFor time.Duration // 0: no bound
+
+	Every time.Duration
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Run cleans up now and then, until ctx ends.
@@ -63,6 +69,13 @@ func (k *Keeper) Clean(ctx context.Context) error {
 	}
 	if _, err := k.Archive.Prune(ctx, k.Now().Add(-k.Keep)); err != nil {
 		return fmt.Errorf("remove old records: %w", err)
+	}
+	var old time.Time
+	if k.KeepStatesFor > 0 {
+		old = k.Now().Add(-k.KeepStatesFor)
+	}
+	if err := k.Archive.PruneVersions(ctx, k.KeepStates, old); err != nil {
+		return fmt.Errorf("remove old states: %w", err)
 	}
 	stacks, err := k.Archive.Stacks(ctx)
 	if err != nil {

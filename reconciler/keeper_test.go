@@ -47,6 +47,12 @@ func TestKeeper(t *testing.T) {
 		h.pass()
 	}
 	h.until("it is gone", func() bool { return len(h.servers()) == 0 })
+	h.wait(h.conv.Settle) // until then a second device of it could appear
+	h.conv.Poke()
+	h.until("its stack is empty", func() bool {
+		stacks, err := h.store.Stacks(t.Context())
+		return err == nil && !stacks[0].Emptied.IsZero()
+	})
 	gone := h.now
 
 	h.wait(time.Hour)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -53,17 +54,25 @@ func working(machines ...string) (stages []state.Stage) {
 	return stages
 }
 
-// terraform holds states as terraform would, one a stack, and does to them
-// what a workspace asks for. Its hooks let a test get in between.
+// terraform holds states as terraform would, one a stack, and the devices of a
+// provider, and does to them what a workspace asks for. Its hooks let a test
+// get in between.
 type terraform struct {
 	mu        sync.Mutex
 	states    map[string]map[string]state.Device
+	provider  []state.Found // what there is
+	census    error         // how every census fails
+	asked     []string      // tags, in order
+	broken    string        // why every state file needs repair, once
+	repaired  []string      // stacks
 	serial    int64
 	planned   []string // stacks, in order
 	applied   []string
 	rested    []string
-	stateless bool // the state is missing
-	idle      bool // an apply that fails says that nothing began
+	stateless bool             // the state is missing
+	forgets   state.FoundState // creates bring forth devices in this state, and are forgotten; empty: they are not
+	denied    bool             // a destruction is called complete and has not happened
+	idle      bool             // an apply that fails says that nothing began
 	plan      func(ws state.Workspace, p *state.Plan) error
 	apply     func(ws state.Workspace, devices map[string]state.Device) error
 	fail      func(ws state.Workspace, on func(state.ApplyEvent)) // in mid-apply
@@ -89,7 +98,9 @@ func (tf *terraform) Plan(_ context.Context, ws state.Workspace) (state.Plan, er
 	wanted := map[string]bool{}
 	for _, s := range ws.Servers {
 		wanted[s.Name] = true
-		if _, there := tf.devices(ws.Stack.Name)[s.Name]; !there {
+		if id := ws.Imports[s.Name]; id != "" {
+			p.Changes = append(p.Changes, state.Change{Address: reconciler.Address(ws.Stack.Resource, s.Name), Actions: []string{"no-op"}, ImportID: id})
+		} else if _, there := tf.devices(ws.Stack.Name)[s.Name]; !there {
 			p.Changes = append(p.Changes, state.Change{Address: reconciler.Address(ws.Stack.Resource, s.Name), Actions: []string{"create"}})
 		}
 	}
@@ -120,19 +131,87 @@ func (tf *terraform) Apply(_ context.Context, ws state.Workspace, _ int, on func
 	tf.serial++
 	devices := tf.devices(ws.Stack.Name)
 	if tf.apply != nil {
-		return state.ApplyResult{Log: "log", Begun: !tf.idle}, tf.apply(ws, devices)
+		err := tf.apply(ws, devices)
+		var told diagnosed
+		errors.As(err, &told)
+		return state.ApplyResult{Log: "log", Begun: !tf.idle, Diagnostics: told}, err
 	}
 	wanted := map[string]bool{}
+	forgotten := false
 	for _, s := range ws.Servers {
 		wanted[s.Name] = true
-		if _, there := devices[s.Name]; !there {
+		if _, there := devices[s.Name]; !there && ws.Imports[s.Name] == "" && tf.forgets != "" {
+			tf.make(ws.Stack.Name, s.Name, "id-"+s.Name, tf.forgets)
+			forgotten = true
+		} else if id := ws.Imports[s.Name]; id != "" {
+			devices[s.Name] = state.Device{ID: id, State: "active"}
+		} else if _, there := devices[s.Name]; !there {
 			d := state.Device{ID: "id-" + s.Name, Address: "10.0.0.1", State: "active"}
 			devices[s.Name] = d
+			tf.make(ws.Stack.Name, s.Name, d.ID, state.FoundActive)
 			on(state.ApplyEvent{Server: s.Name, Action: "create", Done: true, ID: d.ID, Device: &d})
 		}
 	}
-	maps.DeleteFunc(devices, func(name string, _ state.Device) bool { return !wanted[name] })
+	maps.DeleteFunc(devices, func(name string, d state.Device) bool {
+		if !wanted[name] && !tf.denied {
+			tf.unmake(d.ID)
+		}
+		return !wanted[name]
+	})
+	if forgotten {
+		return state.ApplyResult{Log: "log", Begun: true}, errBroken
+	}
 	return state.ApplyResult{Log: "log", Begun: true}, nil
+}
+
+// make lets a device exist at the provider; the lock is held.
+func (tf *terraform) make(stack, server, id string, s state.FoundState) {
+	tf.provider = append(tf.provider, state.Found{ID: id, Hostname: server, Server: server, Stack: stack, Instance: "i-1", Address: "10.0.0.1", State: s})
+}
+
+func (tf *terraform) unmake(id string) {
+	tf.provider = slices.DeleteFunc(tf.provider, func(f state.Found) bool { return f.ID == id })
+}
+
+// there lists the ids of the provider's devices.
+func (tf *terraform) there() (ids []string) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	for _, f := range tf.provider {
+		ids = append(ids, f.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (tf *terraform) Census(_ context.Context, q state.Question) (found []state.Found, err error) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	tf.asked = append(tf.asked, q.Tag)
+	for _, f := range tf.provider {
+		if q.Tag == "hangar-stack="+f.Stack || q.Tag == "hangar-instance="+f.Instance || slices.Contains(q.Known, f.ID) {
+			found = append(found, f)
+		}
+	}
+	return found, tf.census
+}
+
+func (tf *terraform) Scope(module string, settings map[string]any) (string, error) { return "all", nil }
+
+func (tf *terraform) NeedsRepair(context.Context, state.Stack, *state.StateVersion) (string, error) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	return tf.broken, nil
+}
+
+func (tf *terraform) Repair(_ context.Context, stack state.Stack, newest *state.StateVersion) (string, error) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	if newest != nil && len(newest.Bytes) == 0 {
+		return "", errBroken
+	}
+	tf.broken, tf.repaired = "", append(tf.repaired, stack.Name)
+	return "put back", nil
 }
 
 func (tf *terraform) Rest(ws state.Workspace) error {
@@ -166,6 +245,7 @@ type house struct {
 	tf    *terraform
 	rec   *reconciler.Reconciler
 	conv  *reconciler.Converger
+	sweep *reconciler.Sweeper
 
 	mu  sync.Mutex
 	now time.Time
@@ -179,10 +259,9 @@ func newHouse(t *testing.T, pool state.Pool) *house {
 	}
 	t.Cleanup(func() { store.Close() })
 	h := &house{t: t, store: store, queue: &queue{}, tf: &terraform{}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
-	clock := func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }
 	quiet := slog.New(slog.DiscardHandler)
 	h.rec = reconciler.New(h.queue, store, []state.Pool{pool})
-	h.rec.Now, h.rec.Log, h.rec.StackSize = clock, quiet, 3
+	h.rec.Now, h.rec.Log, h.rec.StackSize = h.clock, quiet, 3
 	h.restart()
 	h.rec.Committed = func() { h.conv.Poke() }
 	return h
@@ -191,9 +270,15 @@ func newHouse(t *testing.T, pool state.Pool) *house {
 // restart replaces the slow loop, as a new process would.
 func (h *house) restart() {
 	h.conv = reconciler.NewConverger(h.store, h.tf, h.queue)
-	h.conv.Log = slog.New(slog.DiscardHandler)
-	h.conv.Now = func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }
+	h.conv.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	h.conv.Now = h.clock
+	h.conv.Instance = "i-1"
+	h.conv.Finished = func() {}
+	h.sweep = reconciler.NewSweeper(h.store, h.tf, h.rec.Pools, "i-1")
+	h.sweep.Now, h.sweep.Log, h.sweep.Look = h.clock, h.conv.Log, h.conv.Poke
 }
+
+func (h *house) clock() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }
 
 func (h *house) pass() state.Decision {
 	h.t.Helper()
@@ -251,7 +336,7 @@ func (h *house) oneRuns() state.Server {
 
 func (h *house) servers() []state.Server {
 	h.t.Helper()
-	snap, err := h.store.Snapshot(h.t.Context())
+	snap, err := h.store.Snapshot(h.t.Context(), h.clock())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -281,6 +366,23 @@ func pool(min, max int) state.Pool {
 		Platform:   state.Platform{OS: "linux", Arch: "amd64"},
 		Candidates: []state.Candidate{{Name: "ewr1/small", Provider: "packet", Module: "packet-00000000", Resource: "equinix_metal_device.server", Settings: map[string]any{"facility": "ewr1"}}},
 	}
+}
+
+// diagnosed is an error of terraform's with its diagnostics.
+type diagnosed []state.Diagnostic
+
+func (d diagnosed) Error() string { return d[0].Summary }
+
+// refusal is how the API refuses for good to create the servers of a workspace.
+func refusal(ws state.Workspace) error {
+	var d diagnosed
+	for _, s := range ws.Servers {
+		d = append(d, state.Diagnostic{
+			Severity: "error", Address: reconciler.Address(ws.Stack.Resource, s.Name),
+			Summary: "422 Unprocessable Entity The facility [ewr1] has no provisionable small servers matching your criteria.",
+		})
+	}
+	return d
 }
 
 var errBroken = errors.New("broken")

@@ -37,12 +37,14 @@ func (n *news) hear(e state.ApplyEvent) {
 
 func (n *news) advance(o state.Outcome) error {
 	defer n.Finished()
+	defer n.Poke()
 	return n.Store.Advance(n.ctx, o, n.Now())
 }
 
 // failed takes a server whose create went wrong out of the capacity at once,
 // and leaves its candidate alone, so that another one can be asked. Terraform
-// says why only when all its siblings are done.
+// says why only when all its siblings are done; until then it is not known
+// whether its device exists, which is looked for meanwhile.
 func (n *news) failed(e state.ApplyEvent) error {
 	const why = "its create failed; terraform says why when its run ends"
 	if n.backoff == nil {
@@ -51,5 +53,7 @@ func (n *news) failed(e state.ApplyEvent) error {
 			return err
 		}
 	}
-	return n.advance(state.Outcome{Server: e.Server, Phase: state.Failed, Reason: "its create failed", Error: why})
+	return n.advance(state.Outcome{
+		Server: e.Server, Phase: state.Failed, Doubt: n.Now().Add(n.Settle), Reason: "its create failed; its device is looked for", Error: why,
+	})
 }

@@ -26,7 +26,7 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 	err := r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
 		billed := 0
 		for _, s := range snap.Servers {
-			if s.Pool == p.Name && s.Phase.Billed() {
+			if s.Pool == p.Name && s.Billed() {
 				billed++
 			}
 		}
@@ -45,19 +45,15 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 
 // Destroy lets a server leave: it drains first and is destroyed when no stage
 // is left on it. With force it is destroyed at once, whatever runs on it; so is
-// one that is on its way out already. Destroying what is gone changes nothing.
-// A server whose stack is not planned again is a Conflict.
+// one that is on its way out already, and one in error: what is not known of
+// its device is looked for first. Destroying what is gone changes nothing.
 func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
+	return r.order(ctx, func(state.Snapshot) (state.Changes, error) {
 		s, err := r.Records.Server(ctx, name)
 		if err != nil {
 			return state.Changes{}, err
-		}
-		if why := snap.Unclean[s.Stack]; why != "" && s.Phase != state.Stopped {
-			return state.Changes{}, state.Errorf(state.Conflict,
-				"server %s (%s) cannot be destroyed: its stack %s is not planned again, because %s; look at its machine at the provider", name, s.Phase, s.Stack, why)
 		}
 		m := state.Move{Server: name, From: s.Phase, To: s.Phase, Condemned: true, Forced: force, Reason: "an admin asked for it to be destroyed"}
 		if force {
@@ -68,7 +64,7 @@ func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error
 			return state.Changes{}, errGone
 		case state.Pending:
 			m.To = state.Stopped
-		case state.Creating, state.Created, state.Staging, state.Running, state.Shutdown:
+		case state.Creating, state.Created, state.Staging, state.Running, state.Shutdown, state.Failed:
 			switch {
 			case force:
 				m.To = state.Stopping
@@ -87,7 +83,7 @@ var errGone = errors.New("the server is gone")
 // slow loop gets in between.
 func (r *Reconciler) order(ctx context.Context, make func(state.Snapshot) (state.Changes, error)) error {
 	for {
-		snap, err := r.Records.Snapshot(ctx)
+		snap, err := r.Records.Snapshot(ctx, r.Now())
 		if err != nil {
 			return fmt.Errorf("read the records: %w", err)
 		}

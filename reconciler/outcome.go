@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"hangar/state"
 )
@@ -11,64 +12,148 @@ import (
 // errInterrupted stands for the error of an apply of which nobody saw the end.
 var errInterrupted = errors.New("hangar ended while terraform applied")
 
-// outcome judges a run by the devices that its stack's state shows at its end;
-// readErr is why the state could not be read. The run is clean when the state
-// is exactly what was wanted. Otherwise what is unfinished is in error: whether
-// its device exists is not known.
-func outcome(run state.Run, devices map[string]state.Device, applyErr, readErr error) state.Finish {
-	f := state.Finish{Run: run.ID, Phase: state.RunApplied, Outputs: devices}
-	if readErr != nil {
+// end is what is known when a run ends.
+type end struct {
+	run      state.Run
+	resource string        // the module's server resource
+	settle   time.Duration // for how long a device may yet appear
+	at       time.Time
+
+	devices     map[string]state.Device // that the stack's state shows, by server
+	applyErr    error                   // how the apply failed; nil: terraform said that all went well
+	readErr     error                   // why the state could not be read
+	diagnostics []state.Diagnostic
+}
+
+// outcome judges a run by the devices that its stack's state shows at its end.
+// It decides nothing that the state does not show: what terraform does not know
+// the device of, and what it says it has destroyed, is in doubt until the
+// stack's devices have been looked for. Only a create that the API refused for
+// good is decided here.
+func (e end) outcome() state.Finish {
+	f := state.Finish{Run: e.run.ID, Phase: state.RunApplied, At: e.at, Outputs: e.devices, Diagnostics: e.diagnostics}
+	if e.readErr != nil {
 		f.Outputs = nil
 	}
 	var undone []string
-	unfinished := func(server, what string) {
-		undone = append(undone, server)
-		f.Servers = append(f.Servers, state.Outcome{
-			Server: server, Phase: state.Failed, Reason: "its run did not finish cleanly",
-			Error: strings.Join(append([]string{what}, causes(applyErr, readErr)...), ": "),
-		})
+	for _, judge := range []func(*state.Finish) []string{e.creates, e.imports, e.keeps} {
+		undone = append(undone, judge(&f)...)
 	}
-	for _, server := range run.Creates {
-		// Terraform calls a device tainted when its create failed half-way: the
-		// next plan would replace it.
-		if device, there := devices[server]; there && readErr == nil && device.State != "tainted" {
-			f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: state.Running, Device: &device, Reason: "its device is " + device.State})
-		} else {
-			unfinished(server, "terraform ended without its device, which may exist all the same")
-		}
-	}
-	for _, server := range run.Deletes {
-		if _, there := devices[server]; !there && readErr == nil {
-			f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: state.Stopped, Reason: "its device is destroyed"})
-		} else {
-			unfinished(server, "terraform ended without destroying its device")
-		}
-	}
-	var lost []string
-	for _, server := range run.Keeps {
-		if _, there := devices[server]; !there && readErr == nil {
-			lost = append(lost, server)
-		}
-	}
-	f.Error = strings.Join(causes(applyErr, readErr), "; ")
-	if applyErr != nil || readErr != nil {
+	left := e.deletes(&f)
+	undone = append(undone, left...)
+
+	f.Error = strings.Join(causes(e.applyErr, e.readErr), "; ")
+	if e.applyErr != nil || e.readErr != nil || len(undone) > 0 {
 		f.Phase = state.RunErrored
 	}
 	switch {
-	case readErr != nil:
-		f.Unclean = fmt.Sprintf("run %d: the state could not be read: %v", run.ID, readErr)
+	case e.readErr != nil:
+		f.Unclean = fmt.Sprintf("run %d: the state could not be read: %v", e.run.ID, e.readErr)
 	case len(undone) > 0:
-		f.Phase = state.RunErrored
-		f.Unclean = fmt.Sprintf("run %d did not finish: %s", run.ID, strings.Join(undone, ", "))
-	case len(lost) > 0:
-		f.Unclean = fmt.Sprintf("run %d: the state no longer shows %s", run.ID, strings.Join(lost, ", "))
-	default:
-		f.Applied = true
+		f.Unclean = fmt.Sprintf("run %d did not finish: %s", e.run.ID, strings.Join(undone, ", "))
 	}
 	if f.Error == "" { // terraform called it a success
 		f.Error = f.Unclean
 	}
+	// What is left to be destroyed, and what an import makes possible, is for
+	// another run; what is left of the creates is for the looks.
+	f.Applied = e.readErr == nil && len(left) == 0 && len(e.run.Imports) == 0
+	e.look(&f)
 	return f
+}
+
+// look says for how long the stack's devices are to be looked for: a create may
+// still bring forth a device, also a second one after a clean run.
+func (e end) look(f *state.Finish) {
+	if len(e.run.Creates)+len(e.run.Deletes) == 0 && f.Unclean == "" {
+		return
+	}
+	f.LookAt, f.LookUntil = e.at, e.at
+	if len(e.run.Creates) > 0 || e.readErr != nil {
+		f.LookUntil = e.at.Add(e.settle)
+	}
+}
+
+func (e end) creates(f *state.Finish) (undone []string) {
+	for _, server := range e.run.Creates {
+		device, there := e.devices[server]
+		// Terraform calls a device tainted when its create failed half-way: the
+		// next plan would replace it.
+		tainted := device.State == "tainted"
+		if there && e.readErr == nil && !tainted {
+			f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: state.Running, Device: &device, Reason: "its device is " + device.State})
+			continue
+		}
+		undone = append(undone, server)
+		o := state.Outcome{Server: server, Error: e.because("terraform ended without its device, which may exist all the same")}
+		until := e.at.Add(e.settle)
+		refusal, final := refused(e.diagnostics, Address(e.resource, server))
+		switch {
+		case there && tainted:
+			o.Phase, o.Device, o.Reason = state.Failed, &device, "its create failed half-way"
+			o.Error = e.because("its create failed half-way")
+		case final:
+			o.Phase, o.Absent, o.Reason, o.Error = state.Failed, state.Refused, "the provider refused to create it", refusal
+		case refusal != "":
+			// The answer may have been to a question about the device, which then is
+			// there to be seen: one look tells.
+			o.Phase, o.Doubt, o.Reason, o.Error = state.Failed, e.at, "the provider refused; whether its device exists is looked for", refusal
+		default:
+			o.Doubt = until
+			o.Reason = fmt.Sprintf("run %d ended without its device; it is looked for until %s", e.run.ID, clock(until))
+		}
+		f.Servers = append(f.Servers, o)
+	}
+	return undone
+}
+
+func (e end) imports(f *state.Finish) (undone []string) {
+	for server := range e.run.Imports {
+		device, there := e.devices[server]
+		if there && e.readErr == nil {
+			device.State = "" // as the look told it, in words that are every provider's
+			f.Servers = append(f.Servers, state.Outcome{Server: server, Device: &device})
+			continue
+		}
+		undone = append(undone, server)
+	}
+	return undone
+}
+
+func (e end) keeps(f *state.Finish) (lost []string) {
+	for _, server := range e.run.Keeps {
+		if _, there := e.devices[server]; there || e.readErr != nil {
+			continue
+		}
+		lost = append(lost, server)
+		f.Servers = append(f.Servers, state.Outcome{
+			Server: server, Doubt: e.at.Add(e.settle), Reason: fmt.Sprintf("run %d: terraform forgot its device; it is looked for", e.run.ID),
+		})
+	}
+	return lost
+}
+
+// deletes returns the servers whose devices the state still shows.
+func (e end) deletes(f *state.Finish) (left []string) {
+	for _, server := range e.run.Deletes {
+		if _, there := e.devices[server]; !there && e.readErr == nil {
+			f.Servers = append(f.Servers, state.Outcome{
+				Server: server, Doubt: e.at, Reason: fmt.Sprintf("run %d: terraform says that its device is destroyed, which is to be verified", e.run.ID),
+			})
+			continue
+		}
+		left = append(left, server)
+		f.Servers = append(f.Servers, state.Outcome{
+			Server: server, Reason: fmt.Sprintf("run %d did not destroy its device", e.run.ID),
+			Error: e.because("terraform ended without destroying its device"),
+		})
+	}
+	return left
+}
+
+// because is what happened, and why as far as that is known.
+func (e end) because(what string) string {
+	return strings.Join(append([]string{what}, causes(e.applyErr, e.readErr)...), ": ")
 }
 
 // causes are the errors that are there, in words.
@@ -80,6 +165,9 @@ func causes(errs ...error) (words []string) {
 	}
 	return words
 }
+
+// clock is an instant as reasons tell it.
+func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
 
 // diagnosticsOf returns terraform's own diagnostics, when err carries them.
 func diagnosticsOf(err error) []state.Diagnostic {

@@ -4,68 +4,106 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"hangar/state"
 )
 
 func TestOutcome(t *testing.T) {
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	run := state.Run{ID: 7, Creates: []string{"new-a", "new-b"}, Deletes: []string{"old"}, Keeps: []string{"kept"}}
-	device := state.Device{ID: "1", State: "active"}
 	failure := errors.New("terraform failed")
+	says := func(server, summary string) []state.Diagnostic {
+		return []state.Diagnostic{{Severity: "error", Summary: summary, Address: Address("x.server", server)}}
+	}
+	const (
+		running = "running"
+		lost    = "in doubt until the settle time is over"
+		seen    = "in doubt until the first look"
+		left    = "as it was"
+	)
 	for _, tt := range []struct {
-		name       string
-		there      []string
-		apply      error
-		read       error
-		phase      state.RunPhase
-		want       map[string]state.Phase
-		unclean    string
-		wantOutput bool
+		name    string
+		there   string // servers in the state
+		apply   error
+		read    error
+		says    []state.Diagnostic
+		phase   state.RunPhase
+		want    map[string]string
+		unclean string
+		applied bool
 	}{
-		{"as wanted", []string{"new-a", "new-b", "kept"}, nil, nil, state.RunApplied,
-			map[string]state.Phase{"new-a": state.Running, "new-b": state.Running, "old": state.Stopped}, "", true},
-		{"an error, but the state is as wanted", []string{"new-a", "new-b", "kept"}, failure, nil, state.RunErrored,
-			map[string]state.Phase{"new-a": state.Running, "new-b": state.Running, "old": state.Stopped}, "", true},
-		{"one create failed half-way", []string{"new-a", "new-b tainted", "kept"}, failure, nil, state.RunErrored,
-			map[string]state.Phase{"new-a": state.Running, "new-b": state.Failed, "old": state.Stopped}, "new-b", true},
-		{"one create forgotten", []string{"new-a", "kept"}, failure, nil, state.RunErrored,
-			map[string]state.Phase{"new-a": state.Running, "new-b": state.Failed, "old": state.Stopped}, "new-b", true},
-		{"terraform calls a lost create a success", []string{"new-a", "kept"}, nil, nil, state.RunErrored,
-			map[string]state.Phase{"new-a": state.Running, "new-b": state.Failed, "old": state.Stopped}, "new-b", true},
-		{"not destroyed", []string{"new-a", "new-b", "old", "kept"}, failure, nil, state.RunErrored,
-			map[string]state.Phase{"new-a": state.Running, "new-b": state.Running, "old": state.Failed}, "old", true},
-		{"a kept server is lost", []string{"new-a", "new-b"}, nil, nil, state.RunApplied,
-			map[string]state.Phase{"new-a": state.Running, "new-b": state.Running, "old": state.Stopped}, "no longer shows kept", true},
-		{"state unreadable", nil, nil, errors.New("torn"), state.RunErrored,
-			map[string]state.Phase{"new-a": state.Failed, "new-b": state.Failed, "old": state.Failed}, "could not be read", false},
+		{"as wanted", "new-a new-b kept", nil, nil, nil, state.RunApplied,
+			map[string]string{"new-a": running, "new-b": running, "old": seen}, "", true},
+		{"an error, but the state is as wanted", "new-a new-b kept", failure, nil, nil, state.RunErrored,
+			map[string]string{"new-a": running, "new-b": running, "old": seen}, "", true},
+		{"one create failed half-way", "new-a new-b! kept", failure, nil, nil, state.RunErrored,
+			map[string]string{"new-a": running, "new-b": "error", "old": seen}, "new-b", true},
+		{"one create forgotten", "new-a kept", failure, nil, says("new-b", "Plugin did not respond"), state.RunErrored,
+			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
+		{"terraform calls a lost create a success", "new-a kept", nil, nil, nil, state.RunErrored,
+			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
+		{"one refused for good", "new-a kept", failure, nil, says("new-b", "422 Unprocessable Entity The facility [ewr1] has no provisionable servers"), state.RunErrored,
+			map[string]string{"new-a": running, "new-b": "error refused", "old": seen}, "new-b", true},
+		{"one refused, or its device asked for in vain", "new-a kept", failure, nil, says("new-b", "403 Forbidden"), state.RunErrored,
+			map[string]string{"new-a": running, "new-b": "error " + seen, "old": seen}, "new-b", true},
+		{"one rate limited", "new-a kept", failure, nil, says("new-b", "429 Too Many Requests"), state.RunErrored,
+			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
+		{"the other one refused", "new-a kept", failure, nil, says("new-a", "422 Unprocessable Entity"), state.RunErrored,
+			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
+		{"not destroyed", "new-a new-b old kept", failure, nil, nil, state.RunErrored,
+			map[string]string{"new-a": running, "new-b": running, "old": left}, "old", false},
+		{"a kept server is lost", "new-a new-b", nil, nil, nil, state.RunErrored,
+			map[string]string{"new-a": running, "new-b": running, "old": seen, "kept": lost}, "kept", true},
+		{"state unreadable", "", nil, errors.New("torn"), nil, state.RunErrored,
+			map[string]string{"new-a": lost, "new-b": lost, "old": left}, "could not be read", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			devices := map[string]state.Device{}
-			for _, s := range tt.there {
-				name, tainted := strings.CutSuffix(s, " tainted")
-				devices[name] = device
+			for _, s := range strings.Fields(tt.there) {
+				name, tainted := strings.CutSuffix(s, "!")
+				devices[name] = state.Device{ID: "1", State: "active"}
 				if tainted {
 					devices[name] = state.Device{ID: "1", State: "tainted"}
 				}
 			}
-			f := outcome(run, devices, tt.apply, tt.read)
-			got := map[string]state.Phase{}
+			f := end{run: run, resource: "x.server", settle: time.Minute, at: at, devices: devices, applyErr: tt.apply, readErr: tt.read, diagnostics: tt.says}.outcome()
+			got := map[string]string{}
 			for _, o := range f.Servers {
-				got[o.Server] = o.Phase
+				words := []string{}
+				if o.Phase != "" {
+					words = append(words, string(o.Phase))
+				}
+				if o.Absent != "" {
+					words = append(words, string(o.Absent))
+				}
+				switch {
+				case o.Doubt.Equal(at):
+					words = append(words, seen)
+				case o.Doubt.Equal(at.Add(time.Minute)):
+					words = append(words, lost)
+				}
+				if len(words) == 0 {
+					words = append(words, left)
+				}
+				got[o.Server] = strings.Join(words, " ")
 			}
-			for server, phase := range tt.want {
-				if got[server] != phase {
-					t.Errorf("%s is %s, want %s", server, got[server], phase)
+			for server, want := range tt.want {
+				if got[server] != want {
+					t.Errorf("%s is %s, want %s", server, got[server], want)
 				}
 			}
 			if (f.Error == "") != (tt.unclean == "" && tt.apply == nil) || strings.Contains(f.Error, "nil") {
 				t.Errorf("the run's error is %q", f.Error)
 			}
-			if f.Phase != tt.phase || f.Applied != (tt.unclean == "") || (f.Outputs != nil) != tt.wantOutput {
-				t.Errorf("phase %s, applied %t, outputs %v; want %s", f.Phase, f.Applied, f.Outputs, tt.phase)
+			if f.Phase != tt.phase || f.Applied != tt.applied || (f.Outputs == nil) != (tt.read != nil) {
+				t.Errorf("phase %s, applied %t, outputs %v", f.Phase, f.Applied, f.Outputs)
 			}
 			if !strings.Contains(f.Unclean, tt.unclean) || (tt.unclean == "" && f.Unclean != "") {
 				t.Errorf("unclean %q, want %q", f.Unclean, tt.unclean)
+			}
+			if !f.LookAt.Equal(at) || !f.LookUntil.Equal(at.Add(time.Minute)) {
+				t.Errorf("looked for at %s until %s", f.LookAt, f.LookUntil)
 			}
 		})
 	}

@@ -24,7 +24,7 @@ type Queue interface {
 
 // Records is what the fast loop needs of the store.
 type Records interface {
-	Snapshot(ctx context.Context) (state.Snapshot, error)
+	Snapshot(ctx context.Context, now time.Time) (state.Snapshot, error)
 	Commit(ctx context.Context, c state.Changes) error
 	Server(ctx context.Context, name string) (state.Server, error)
 	SetPaused(ctx context.Context, paused bool) error
@@ -116,12 +116,12 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 	r.mu.Lock() // not while Drone is asked: an order does not wait for it
 	defer r.mu.Unlock()
 	for {
-		snap, err := r.Records.Snapshot(ctx)
+		snap, err := r.Records.Snapshot(ctx, at)
 		if err != nil {
 			return state.Decision{}, fmt.Errorf("read the records: %w", err)
 		}
 		d := scale.Decide(scale.Observation{
-			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Unclean: snap.Unclean,
+			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent,
 		}, r.Pools)
 		c := r.changes(d, snap)
 		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {

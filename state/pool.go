@@ -18,6 +18,8 @@ type Pool struct {
 	Idle          time.Duration // nor before it has been idle for so long
 	BillingPeriod time.Duration // nor, unless zero, outside the closing minutes of a paid period
 
+	CreateBudget int // creates within an hour that never served a stage; no more are begun
+
 	Candidates []Candidate // in order of preference; at least one
 }
 

@@ -32,14 +32,21 @@ func (p Phase) Usable() bool {
 	return false
 }
 
-// Billed says whether a server of this phase counts against its pool's
-// maximum: it exists, may exist, or is about to.
-func (p Phase) Billed() bool { return p != Stopped }
-
-// Wanted says whether a server of this phase belongs to its stack's rendered
-// devices. An errored server is wanted: whether its device exists is not
-// known, and nothing is destroyed on a guess.
+// Wanted says whether a server of this phase is to be in its stack. An errored
+// server is, until it is known that nothing runs on it: nothing is destroyed
+// on a guess.
 func (p Phase) Wanted() bool { return p != Stopping && p != Stopped }
+
+// Absence is why no device of a server is thought to exist, although a create
+// of it had begun; empty: one does, or may.
+type Absence string
+
+// The absences.
+const (
+	Refused Absence = "refused" // the provider's API refused for good to create it
+	Lost    Absence = "lost"    // none was found by the end of the settle time
+	Missing Absence = "missing" // the provider's list shows it no more, though nobody here destroyed it
+)
 
 // Server is the record of a build machine, from wanted to gone. Its name is
 // also the device's host name and the Drone runner's name, and is used once.
@@ -49,11 +56,24 @@ type Server struct {
 	Stack string
 	Phase Phase
 
+	// Machine is the Drone machine name of what runs on its device, where that
+	// is not Name: its device was made for another server, and is a double or an
+	// orphan.
+	Machine string
+
 	Provider string // name of the module that makes it, for example packet
 	Capacity int    // stages it runs at once
 
-	// What Terraform told of its device; empty until it exists.
+	// What Terraform, or a census, told of its device; empty until it exists.
 	Device
+
+	Began  time.Time // its create began; zero: it has not, or its device was found
+	Absent Absence   // why no device of it is thought to exist
+	// Doubt is set while it is not known whether its device exists: it may after
+	// a create of which terraform knows no device, and after a destruction that
+	// only terraform has told of. A look that begins at this time or later, and
+	// does not find it, decides that it does not.
+	Doubt time.Time
 
 	Reason    string // why it is in its phase, in words
 	Error     string // what went wrong, in words; kept when it is gone
@@ -72,6 +92,22 @@ type Server struct {
 	IdleSince  time.Time // first of the reads since which it holds no stage; zero: busy or not running
 	QuietSince time.Time // the same, while it drains
 }
+
+// Runner is the Drone machine name of what runs on its device.
+func (s Server) Runner() string {
+	if s.Machine != "" {
+		return s.Machine
+	}
+	return s.Name
+}
+
+// Billed says whether the server counts against its pool's maximum: its device
+// exists, may exist, or is about to.
+func (s Server) Billed() bool { return s.Phase != Stopped && s.Absent == "" }
+
+// Booting says whether the last look showed a device that is not active yet,
+// and that cannot be destroyed before it is.
+func (s Server) Booting() bool { return s.State == string(FoundBooting) }
 
 // Device is what exists, and is billed, at the provider, as a module's output
 // tells it. Fields that a provider does not know are empty.

@@ -13,11 +13,18 @@ type Stack struct {
 	Settings  map[string]any `json:"settings"`  // Candidate.Settings at its birth
 	Module    string         `json:"module"`    // Candidate.Module at its birth
 	Resource  string         `json:"resource"`  // Candidate.Resource at its birth
+	// Tag is what the tag hangar-stack of its devices says, where that is not
+	// Name: a recovery stack is made for the devices of another one.
+	Tag string `json:"tag,omitempty"`
 
 	Generation int64 `json:"generation"` // counts changes of what is wanted
 	Applied    int64 `json:"applied"`    // the generation that was last applied
 
-	Unclean  string    `json:"unclean"` // why its last run did not finish cleanly; empty: it did
+	Unclean string `json:"unclean"` // why it is not run again before a look; empty: it may be
+
+	LookAt    time.Time `json:"look_at,omitzero"`    // when its devices are looked for next; zero: not
+	LookUntil time.Time `json:"look_until,omitzero"` // the look that begins at this time or later is the last one
+
 	Failures int       `json:"failures"`
 	RetryAt  time.Time `json:"retry_at,omitzero"` // not planned before
 
@@ -51,6 +58,9 @@ type Run struct {
 	Deletes    []string `json:"deletes"` // servers that it is to destroy
 	Forced     []string `json:"forced"`  // those of Deletes that go whatever runs on them
 	Keeps      []string `json:"keeps"`   // servers that it is to leave as they are
+	// Imports are devices that it is to adopt: ids, by server. A run that
+	// imports does nothing else.
+	Imports map[string]string `json:"imports"`
 
 	Verdict     string       `json:"verdict"` // the guard's, in words
 	Error       string       `json:"error"`
@@ -88,7 +98,16 @@ type Change struct {
 // Workspace is a stack with the servers that are to be rendered into it.
 type Workspace struct {
 	Stack   Stack
-	Servers []Server // the wanted ones, in order of their names
+	Servers []Server          // in order of their names
+	Imports map[string]string // ids of devices to be adopted, by server
+}
+
+// Census is the tag by which a census finds the stack's devices.
+func (s Stack) Census() string {
+	if s.Tag != "" {
+		return "hangar-stack=" + s.Tag
+	}
+	return "hangar-stack=" + s.Name
 }
 
 // ApplyEvent is terraform's news of one server while it applies.
@@ -121,4 +140,13 @@ type StateVersion struct {
 	Run     int64     `json:"run"`
 	At      time.Time `json:"at"`
 	Bytes   []byte    `json:"-"` // the state file as it was; holds secrets
+}
+
+// Sight is what a look for a stack's devices starts from.
+type Sight struct {
+	Stack   Stack
+	Servers []Server          // all but the stopped ones, in order of their names
+	InState map[string]Device // devices that the newest recorded state shows, by server
+	Run     Run               // the newest one; of ID 0 when there is none
+	Version *StateVersion     // the newest one, without its bytes; nil when there is none
 }

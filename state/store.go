@@ -4,12 +4,20 @@ import "time"
 
 // Snapshot is what the store knew at one instant.
 type Snapshot struct {
-	Unclean  map[string]string // stacks that are not planned again, and why
-	Servers  []Server          // all but the stopped ones, in order of creation, then name
+	Servers  []Server // all but the stopped ones, in order of creation, then name
 	Backoffs []Backoff
+	Spent    map[string]Spent // by pool
 	Paused   bool
 	Open     []Stack  // stacks that new servers may still join: never run
 	Last     Decision // the newest recorded one; zero: none yet
+}
+
+// Spent is the part of a pool's creation budget that is used up: servers whose
+// create began within the last hour and that have not served a stage since.
+// What the API refused to create is not among them.
+type Spent struct {
+	Creates int
+	Oldest  time.Time // when the create of the first of them began
 }
 
 // Changes is what one pass of the reconciler commits, all or nothing. When
@@ -19,10 +27,85 @@ type Changes struct {
 	At       time.Time
 	Decision *Decision // nil: nothing worth recording
 	Stacks   []Stack   // to be made, at generation 1
-	Servers  []Server  // to be made, pending, in one of Stacks or in an open one
+	Servers  []Server  // to be made, pending unless they have a phase, in one of Stacks or in an open one
 	Moves    []Move
 	Marks    []Mark
 	Backoff  *Backoff // to be remembered; nil: none
+
+	Sightings []Sighting
+	Looks     []Look
+	Findings  []Finding // seen now; those of before that are not among them stay
+	Swept     bool      // Findings are all there are: those of before that are not among them have ended
+}
+
+// Audit is what the newest sweep found.
+type Audit struct {
+	At       time.Time `json:"at,omitzero"` // when the sweep began; zero: there was none yet
+	Devices  int       `json:"devices"`     // of this installation that the provider shows
+	Error    string    `json:"error"`       // why it could not look everywhere; empty: it could
+	Findings []Finding `json:"findings"`    // the oldest first
+}
+
+// Sighting is what a look, or a sweep, tells of one server. It is a Conflict
+// when the server is no longer as it was looked at: in another phase, or with
+// another device or doubt.
+type Sighting struct {
+	Seen   Server // as it was looked at
+	To     Phase
+	Device Device
+	Absent Absence
+	Doubt  time.Time
+	Reason string // empty: stays
+	Error  string // empty: stays
+
+	Condemned bool // set, never cleared
+}
+
+// Look is the end of a look for a stack's devices. It is a Conflict when
+// something else is wanted of the stack, or a run of it has begun, was applied
+// or has ended, since it was seen. A look that was asked for since stays asked
+// for.
+type Look struct {
+	Seen     Stack
+	Run      int64 // the newest one of the stack when the look began; 0: none
+	RunPhase RunPhase
+
+	Next    time.Time         // when to look again; zero: not
+	Clean   bool              // the stack may be run again
+	Raise   bool              // there may be something to run
+	Failed  bool              // a destruction has to be made again: it counts as a failure of the stack
+	RetryAt time.Time         // with Failed: not run before
+	Version *StateVersion     // nil: as recorded
+	Outputs map[string]Device // nil: as recorded
+}
+
+// FindingKind is what is wrong with a device.
+type FindingKind string
+
+// The kinds of findings.
+const (
+	Orphan     FindingKind = "orphan"     // tagged ours, in no state and no record
+	Duplicate  FindingKind = "duplicate"  // a second device of one server
+	Gone       FindingKind = "missing"    // in a record, not at the provider
+	Drifted    FindingKind = "drifted"    // changed by hand
+	Unreadable FindingKind = "unreadable" // a census that failed or looks implausible: nothing is known
+)
+
+// Finding is a difference between the records, the Terraform states and the
+// provider's own list.
+type Finding struct {
+	Kind    FindingKind `json:"kind"`
+	Device  string      `json:"device"` // id; empty: it is not about one
+	Server  string      `json:"server"`
+	Stack   string      `json:"stack"`
+	Address string      `json:"address"`
+	Detail  string      `json:"detail"` // what is wrong, in words
+	Action  string      `json:"action"` // what is done about it, in words
+	Held    bool        `json:"held"`   // it waits for a person's decision
+
+	First time.Time `json:"first"`          // seen
+	Last  time.Time `json:"last"`           // seen
+	Ended time.Time `json:"ended,omitzero"` // zero: it still is so
 }
 
 // Move takes a server from one phase to another, or with the same phase twice
@@ -57,8 +140,11 @@ type Finish struct {
 	Log         string
 
 	Applied bool      // the stack's applied generation becomes the run's
-	Unclean string    // why the stack is not to be planned again; empty: it may be
+	Unclean string    // why the stack is not to be run again before a look; empty: it may be
 	RetryAt time.Time // when the stack may be planned again; zero: at once. A time counts as a failure, zero clears their count
+
+	LookAt    time.Time // when to look for the stack's devices; zero: as it was
+	LookUntil time.Time // until when to go on looking, at least
 
 	Version *StateVersion     // nil: the state could not be read
 	Outputs map[string]Device // the state's devices; nil: could not be read
@@ -69,8 +155,10 @@ type Finish struct {
 // Outcome is how a run left one server.
 type Outcome struct {
 	Server string
-	Phase  Phase // its phase now
+	Phase  Phase // its phase now; empty: as it was
 	Device *Device
+	Absent Absence
+	Doubt  time.Time
 	Reason string
 	Error  string
 }

@@ -1,6 +1,7 @@
 package tfmodules
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -187,6 +188,22 @@ func (root CensusRoot) settings() (map[string]any, error) {
 		}
 	}
 	return taken, errors.Join(errs...)
+}
+
+// Scope names what a census of the module with these settings looks through:
+// two that see the same devices have the same one.
+func (m Module) Scope(settings map[string]any) (string, error) {
+	taken := settings
+	if m.Census != nil {
+		taken = map[string]any{}
+		for _, v := range m.Census.Variables {
+			if value, ok := settings[v.Name]; ok && m.hasSetting(v.Name) {
+				taken[v.Name] = value
+			}
+		}
+	}
+	text, err := json.Marshal(taken) // in order of names
+	return m.Name + " " + string(text), err
 }
 
 // censusProvider is the census's local name of the provider that makes the

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+
+	"hangar/state"
 )
 
 // Root is a root module to be rendered: one call of a module.
@@ -66,7 +68,7 @@ func (root Root) check() error {
 	}
 	names := map[string]bool{}
 	for _, s := range root.Servers {
-		if err := CheckHostname(s.Name); err != nil {
+		if err := state.CheckHostname(s.Name); err != nil {
 			return err
 		}
 		if names[s.Name] {

@@ -34,6 +34,7 @@ type Config struct {
 	PoolMinAge        time.Duration `env:"DRONE_POOL_MIN_AGE" envDefault:"55m" help:"a server is not removed before this age"`
 	PoolIdle          time.Duration `env:"DRONE_POOL_IDLE" envDefault:"10m" help:"nor before it has been idle for so long"`
 	PoolBillingPeriod time.Duration `env:"DRONE_POOL_BILLING_PERIOD" envDefault:"0s" help:"nor outside the closing minutes of a paid period of this length; 0s: whenever"`
+	PoolCreateBudget  int           `env:"DRONE_POOL_CREATE_BUDGET" envDefault:"0" help:"creates within an hour that never served a build, at most; what stops an endless making and destroying; 0: three times DRONE_POOL_MAX"`
 	CapacityBuffer    int           `env:"DRONE_CAPACITY_BUFFER" envDefault:"0" help:"builds for which there is to be room beyond the demand"`
 
 	Instance string        `env:"DRONE_INSTANCE" help:"name of this installation, a tag of its machines; made at the first start and kept in the data folder"`
@@ -72,8 +73,30 @@ type Config struct {
 	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for a person: auto (none)"`
 	TerraformEnv        []string `env:"DRONE_TERRAFORM_ENV" help:"names of environment variables passed on to terraform"`
 
+	TerraformSettle time.Duration `env:"DRONE_TERRAFORM_SETTLE" envDefault:"60s" help:"for how long after a create that terraform lost its machine may yet appear; then it is given up, and another name is tried"`
+	TerraformRetry  time.Duration `env:"DRONE_TERRAFORM_RETRY" envDefault:"10s" help:"pause after a first failure of a stack or a candidate; twice as long after each further one, at most 15m"`
+
+	SweepInterval time.Duration `env:"DRONE_SWEEP_INTERVAL" envDefault:"10m" help:"how often the provider's whole list of machines is compared with the records"`
+	SweepConfirm  time.Duration `env:"DRONE_SWEEP_CONFIRM" envDefault:"1m" help:"after how long a second sweep must show the same before a machine that nobody knows is removed, or one that is gone is given up"`
+	StateKeep     StateKeep     `env:"DRONE_STATE_KEEP" envDefault:"100,2160h" help:"how many states of a stack are kept, and for how long: a number, a duration, or both; the newest one always"`
+
 	ShutdownGrace time.Duration `env:"DRONE_SHUTDOWN_GRACE" envDefault:"10m" help:"how long a stopping hangar waits for applies in flight"`
 	LogsDebug     bool          `env:"DRONE_LOGS_DEBUG" envDefault:"false" help:"log more"`
+}
+
+// StateKeep is how many state versions of a stack are kept, and for how long.
+// A zero field sets no bound.
+type StateKeep struct {
+	Count int
+	Age   time.Duration
+}
+
+// createBudget is the bound on creates that serve nothing.
+func (c Config) createBudget() int {
+	if c.PoolCreateBudget > 0 {
+		return c.PoolCreateBudget
+	}
+	return 3 * c.PoolMax
 }
 
 // ServerURL is the base URL of the Drone server.
@@ -130,6 +153,11 @@ func (c Config) mistakes() []string {
 	notNegative("DRONE_POOL_IDLE", c.PoolIdle)
 	notNegative("DRONE_POOL_BILLING_PERIOD", c.PoolBillingPeriod)
 	notNegative("DRONE_SHUTDOWN_GRACE", c.ShutdownGrace)
+	atLeast("DRONE_POOL_CREATE_BUDGET", c.PoolCreateBudget, 0)
+	wrong(c.TerraformSettle < time.Second, "DRONE_TERRAFORM_SETTLE=%s: want 1s or more; machines have been seen to appear 40s after their create was cut off", c.TerraformSettle)
+	wrong(c.TerraformRetry < 100*time.Millisecond, "DRONE_TERRAFORM_RETRY=%s: want 100ms or more", c.TerraformRetry)
+	wrong(c.SweepInterval < time.Second, "DRONE_SWEEP_INTERVAL=%s: want 1s or more", c.SweepInterval)
+	wrong(c.SweepConfirm < 100*time.Millisecond, "DRONE_SWEEP_CONFIRM=%s: want 100ms or more", c.SweepConfirm)
 	wrong(c.Interval < 100*time.Millisecond, "DRONE_INTERVAL=%s: want 100ms or more", c.Interval)
 	wrong(c.Keep < time.Hour, "DRONE_KEEP=%s: want 1h or more", c.Keep)
 

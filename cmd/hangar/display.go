@@ -13,7 +13,7 @@ import (
 
 // records is what the display reads.
 type records interface {
-	Snapshot(ctx context.Context) (state.Snapshot, error)
+	Snapshot(ctx context.Context, now time.Time) (state.Snapshot, error)
 	Runs(ctx context.Context, f state.RunFilter) ([]state.Run, error)
 }
 
@@ -30,7 +30,7 @@ func (d *display) run(ctx context.Context, world simulation, store records, bega
 	defer tick.Stop()
 	last := context.WithoutCancel(ctx)
 	for done := false; ; {
-		snap, err := store.Snapshot(last)
+		snap, err := store.Snapshot(last, time.Now())
 		runs, err2 := store.Runs(last, state.RunFilter{Limit: 6})
 		if err == nil && err2 == nil {
 			d.draw(picture(world.Stats(), snap, runs, time.Since(began)))

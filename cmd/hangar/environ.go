@@ -14,7 +14,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
-	"hangar/tfmodules"
+	"hangar/state"
 )
 
 // ConfigError is every mistake found in the settings, a line each, sorted.
@@ -110,6 +110,20 @@ var parsers = map[reflect.Type]env.ParserFunc{
 			pairs[key] = strings.TrimSpace(value)
 		}
 		return pairs, nil
+	},
+	reflect.TypeFor[StateKeep](): func(v string) (any, error) {
+		var keep StateKeep
+		for part := range strings.SplitSeq(v, ",") {
+			part = strings.TrimSpace(part)
+			if n, err := strconv.Atoi(part); err == nil && n >= 1 && keep.Count == 0 {
+				keep.Count = n
+			} else if d, err := time.ParseDuration(part); err == nil && d >= time.Hour && keep.Age == 0 {
+				keep.Age = d
+			} else {
+				return nil, errors.New("want a number from 1, a duration from 1h, or both, such as 100,2160h")
+			}
+		}
+		return keep, nil
 	},
 	reflect.TypeFor[[]string](): func(v string) (any, error) {
 		var items []string
@@ -248,4 +262,4 @@ func listenAddress(s string) string {
 }
 
 // hostName checks the names that servers with this prefix would get.
-func hostName(prefix string) error { return tfmodules.CheckHostname(prefix + "aaaaaaaa") }
+func hostName(prefix string) error { return state.CheckHostname(prefix + "aaaaaaaa") }

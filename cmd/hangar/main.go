@@ -42,17 +42,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop)
 	err := run(ctx, os.Args[1:], environ(os.Environ()), os.Stdout, os.Stderr)
-	if err != nil {
+	if _, silent := errors.AsType[exitStatus](err); err != nil && !silent {
 		fmt.Fprintln(os.Stderr, "hangar: "+strings.ReplaceAll(err.Error(), "\n", "\nhangar: "))
 	}
 	os.Exit(exitCode(err))
 }
 
 // exitCode is 2 for what the user has to correct before anything can start,
-// and 1 for everything that went wrong afterwards.
+// and 1 for everything that went wrong afterwards, unless a command says
+// otherwise.
 func exitCode(err error) int {
 	var config ConfigError
 	var usage *kong.ParseError
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status)
+	}
 	switch {
 	case err == nil:
 		return 0
@@ -74,6 +78,7 @@ type program struct {
 type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Run the autoscaler: read the queue, decide, apply, answer over REST."`
 	Plan     planCommand     `cmd:"" help:"Show what serve would do now, with its reasons and Terraform's plan; change nothing."`
+	Audit    auditCommand    `cmd:"" help:"Compare the provider's machines with the records: what nobody knows, what is there twice, what is gone."`
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

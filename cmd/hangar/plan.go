@@ -57,11 +57,7 @@ func (planCommand) Run(p *program) (err error) {
 		return err
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	own := filepath.Join(cfg.Data, "terraform") // where serve has installed one, perhaps
-	if _, err := os.Stat(own); err != nil {
-		own = filepath.Join(scratch, "terraform")
-	}
-	runner, err := newRunner(p.ctx, cfg, p.environ, own, instance, agents)
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, agents)
 	if err != nil {
 		return err
 	}
@@ -97,6 +93,20 @@ func (planCommand) Run(p *program) (err error) {
 	}
 	fmt.Fprintln(p.stdout, "\nNothing was changed.")
 	return errors.Join(failed...)
+}
+
+// installed is where terraform is looked for and installed by a command that
+// must not write into the data folder: there, if serve has installed one.
+func (c Config) installed(scratch string) string {
+	if own := filepath.Join(c.Data, "terraform"); exists(own) {
+		return own
+	}
+	return filepath.Join(scratch, "terraform")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // copyRecords opens a copy of the records, or empty ones when there are none,
@@ -140,7 +150,7 @@ func printStanding(ctx context.Context, w io.Writer, store *sqlite.Store) error 
 	}
 	for _, s := range stacks {
 		if s.Unclean != "" {
-			fmt.Fprintf(w, "\nStack %s is not planned again: %s\n", s.Name, s.Unclean)
+			fmt.Fprintf(w, "\nStack %s is planned when its machines have been looked for: %s\n", s.Name, s.Unclean)
 		} else if s.RetryAt.After(time.Now()) {
 			fmt.Fprintf(w, "\nStack %s is not planned before %s, after %d failures\n", s.Name, s.RetryAt.Format(time.RFC3339), s.Failures)
 		}
@@ -158,7 +168,7 @@ func planStack(ctx context.Context, w io.Writer, name string, store *sqlite.Stor
 	if err != nil {
 		return err
 	}
-	verdict, _ := reconciler.Guard(reconciler.Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes}, plan)
+	verdict, _ := reconciler.Guard(reconciler.Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports}, plan)
 	_, err = fmt.Fprintf(w, "\nStack %s in %s\n%s\nGuard: %s\n", name, ws.Stack.Candidate, plan.Text, verdict)
 	return err
 }

@@ -19,7 +19,8 @@ func (c Config) pools(module tfmodules.Module) []state.Pool {
 		Name: "default", Min: c.PoolMin, Max: c.PoolMax, Buffer: c.CapacityBuffer,
 		Concurrency: c.AgentConcurrency, NamePrefix: c.namePrefix(),
 		Platform: c.platform(), Labels: c.AgentLabels,
-		MinAge: c.PoolMinAge, Idle: c.PoolIdle, BillingPeriod: c.PoolBillingPeriod,
+		CreateBudget: c.createBudget(),
+		MinAge:       c.PoolMinAge, Idle: c.PoolIdle, BillingPeriod: c.PoolBillingPeriod,
 	}
 	setting, places := "facility", c.PacketFacility
 	if len(c.PacketMetro) > 0 {

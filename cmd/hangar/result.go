@@ -50,7 +50,7 @@ func (c simulateCommand) untilDone(ctx context.Context, world simulation, s *ser
 		if time.Since(began) > c.Within {
 			return nil, fmt.Errorf("the builds did not end within %s; the log says why", c.Within)
 		}
-		snap, err := s.store.Snapshot(ctx)
+		snap, err := s.store.Snapshot(ctx, time.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -19,6 +19,7 @@ import (
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
 	"hangar/reconciler/terraform"
+	"hangar/state"
 	"hangar/state/sqlite"
 	"hangar/tfmodules"
 )
@@ -67,6 +68,7 @@ type service struct {
 	store      *sqlite.Store
 	reconciler *reconciler.Reconciler
 	converger  *reconciler.Converger
+	sweeper    *reconciler.Sweeper
 	keeper     *reconciler.Keeper
 	listener   net.Listener
 	handler    http.Handler
@@ -91,11 +93,11 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lockData(cfg.Data)
+	lock, err := lockData(cfg.Data)
 	if err != nil {
 		return nil, err
 	}
-	closers := []func(){unlock}
+	closers := []func(){lock.release}
 	closeAll := func() {
 		for i := len(closers) - 1; i >= 0; i-- {
 			closers[i]()
@@ -132,22 +134,30 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		return nil, fmt.Errorf("listen: %w; set DRONE_HTTP_PORT to a free port", err)
 	}
 	closers = append(closers, func() { listener.Close() })
+	if err := lock.tell(baseURL(cfg, listener.Addr())); err != nil {
+		return nil, err
+	}
 
 	s := &service{cfg: cfg, log: log, store: store, listener: listener, close: closeAll}
 	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
-	s.reconciler = reconciler.New(queue, store, cfg.pools(module))
+	pools := cfg.pools(module)
+	s.reconciler = reconciler.New(queue, store, pools)
 	s.reconciler.StackSize, s.reconciler.Interval, s.reconciler.Log = cfg.TerraformStackSize, cfg.Interval, log
 	s.converger = reconciler.NewConverger(store, runner, queue)
 	s.converger.Log, s.converger.Applies = log, cfg.TerraformMaxApplies
 	if s.converger.Applies == 0 {
 		s.converger.Applies = appliesByMemory()
 	}
+	s.converger.Instance, s.converger.Settle, s.converger.Retry = instance, cfg.TerraformSettle, cfg.TerraformRetry
+	s.sweeper = newSweeper(cfg, store, runner, pools, instance)
+	s.sweeper.Log = log
 	s.reconciler.Committed, s.converger.Finished = s.converger.Poke, s.reconciler.Poke
+	s.converger.Unclear, s.sweeper.Look = s.sweeper.Poke, func() { s.converger.Poke(); s.reconciler.Poke() }
 	s.keeper = &reconciler.Keeper{
 		Archive: store, Folders: runner, Modules: []string{module.Folder()},
-		Keep: cfg.Keep, Every: time.Hour, Now: time.Now, Log: log,
+		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, Every: time.Hour, Now: time.Now, Log: log,
 	}
-	rest := api.New(store, s.reconciler, queue)
+	rest := api.New(store, s.reconciler, s.sweeper, queue)
 	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
 	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
 	s.handler = rest.Handler()
@@ -155,6 +165,12 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		"applies", s.converger.Applies, "pool_min", cfg.PoolMin, "pool_max", cfg.PoolMax, "server", cfg.ServerURL())
 	log.Warn("agents are drained by watching the queue, which is best effort: without SSH nothing can stop an agent from taking one more build")
 	return s, nil
+}
+
+func newSweeper(cfg Config, store *sqlite.Store, runner *terraform.Runner, pools []state.Pool, instance string) *reconciler.Sweeper {
+	s := reconciler.NewSweeper(store, runner, pools, instance)
+	s.Interval, s.Confirm = cfg.SweepInterval, cfg.SweepConfirm
+	return s
 }
 
 // openStore opens the records; a database of drone/autoscaler in their place
@@ -229,6 +245,7 @@ func (s *service) run(ctx context.Context) error {
 	loops, loopCtx := errgroup.WithContext(ctx)
 	loops.Go(func() error { return s.reconciler.Run(loopCtx) })
 	loops.Go(func() error { return s.converger.Run(loopCtx) })
+	loops.Go(func() error { return s.sweeper.Run(loopCtx) })
 	loops.Go(func() error { return s.keeper.Run(loopCtx) })
 	ended := make(chan error, 1)
 	go func() { ended <- loops.Wait() }()

@@ -60,12 +60,14 @@ type API struct {
 
 	store   Store
 	control Control
+	auditor Auditor
 	gate    Gate
 }
 
-// New returns an API on what it reads, what it commands, and who may.
-func New(store Store, control Control, gate Gate) *API {
-	return &API{Root: "/", Log: slog.Default(), store: store, control: control, gate: gate}
+// New returns an API on what it reads, what it commands, who looks for
+// machines, and who may.
+func New(store Store, control Control, auditor Auditor, gate Gate) *API {
+	return &API{Root: "/", Log: slog.Default(), store: store, control: control, auditor: auditor, gate: gate}
 }
 
 // Handler returns the API's routes.
@@ -105,6 +107,9 @@ func (a *API) routes(api *gin.RouterGroup) {
 	get(api, "/runs", a.reply(a.listRuns))
 	get(api, "/runs/:id", a.reply(a.showRun))
 	get(api, "/runs/:id/plan", a.showPlan)
+
+	get(api, "/audit", a.reply(a.showAudit))
+	api.POST("/audit", a.reply(a.makeAudit))
 
 	get(api, "/decisions", a.reply(a.listDecisions))
 }

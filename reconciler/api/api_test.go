@@ -16,18 +16,21 @@ func TestRoutes(t *testing.T) {
 		server = `{"id":"d-1","provider":"packet","state":"running","name":"agent-aaaaaaaa","image":"ubuntu_24_04","region":"ewr1",` +
 			`"size":"c3.small.x86","address":"203.0.113.7","capacity":2,"secret":"","error":"","ca_key":null,"ca_cert":null,"tls_key":null,"tls_cert":null,` +
 			`"created":1795447724,"updated":1795447784,"started":1795447784,"stopped":0,` +
-			`"pool":"default","stack":"s1","reason":"it takes stages","private_address":"10.0.0.7","progress":null,"condemned":false}`
+			`"pool":"default","stack":"s1","reason":"it takes stages","private_address":"10.0.0.7","progress":null,"condemned":false,"machine":"agent-aaaaaaaa","absent":"","sought_until":0}`
 		stack = `{"name":"s1","pool":"default","provider":"packet","candidate":"ewr1/c3.small.x86",` +
 			`"settings":{"api_token":"(sensitive value)","list":[{"User_Data":"(sensitive value)","b":"c"}],"nested":{"a":1,"password":"(sensitive value)"},"plan":"c3.small.x86"},` +
 			`"module":"packet-0123456789ab","resource":"equinix_metal_device.server","generation":3,"applied":2,"unclean":"","failures":0,"created":"2026-11-23T15:28:44Z"}`
-		run6 = `{"id":6,"stack":"s2","pool":"default","generation":0,"phase":"errored","creates":[],"deletes":[],"forced":[],"keeps":[],` +
+		run6 = `{"id":6,"stack":"s2","pool":"default","generation":0,"phase":"errored","creates":[],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
 			`"verdict":"","error":"","diagnostics":[],"started":"2026-11-23T15:28:44Z"}`
-		run7 = `{"id":7,"stack":"s1","pool":"default","generation":2,"phase":"applied","creates":["agent-aaaaaaaa"],"deletes":[],"forced":[],"keeps":[],` +
+		run7 = `{"id":7,"stack":"s1","pool":"default","generation":2,"phase":"applied","creates":["agent-aaaaaaaa"],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
 			`"verdict":"","error":"","diagnostics":[{"severity":"warning","summary":"deprecated"}],"started":"2026-11-23T15:28:44Z","finished":"2026-11-23T15:28:44Z"`
-		run8 = `{"id":8,"stack":"s1","pool":"default","generation":0,"phase":"planning","creates":[],"deletes":[],"forced":[],"keeps":[],` +
+		run8 = `{"id":8,"stack":"s1","pool":"default","generation":0,"phase":"planning","creates":[],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
 			`"verdict":"","error":"","diagnostics":[],"started":"2026-11-23T15:28:44Z"}`
 		decision1 = `{"id":1,"at":"2026-11-23T15:28:44Z","paused":false,"pools":[],"servers":[],"unmatched":[]}`
 		decision2 = `{"id":2,"at":"2026-11-23T15:28:44Z","paused":false,"pools":[],"servers":[],"unmatched":[{"stages":[],"asks":"pipeline/exec linux/amd64","reason":""}]}`
+
+		audit = `{"at":"2026-11-23T15:28:44Z","devices":2,"error":"","findings":[{"kind":"orphan","device":"d-9","server":"agent-zzzzzzzz","stack":"s9",` +
+			`"address":"","detail":"in no record","action":"","held":true,"first":"2026-11-23T15:28:44Z","last":"2026-11-23T15:28:44Z"}]}`
 
 		asJSON  = "application/json; charset=utf-8"
 		asPlain = "text/plain; charset=utf-8"
@@ -55,6 +58,7 @@ func TestRoutes(t *testing.T) {
 		{"/api/runs/7/plan", asPlain, "Plan: 1 to add <&>\n"},
 		{"/api/runs/7/plan?format=text", asPlain, "Plan: 1 to add <&>\n"},
 		{"/api/runs/7/plan?format=json", asJSON, `{"format_version":"1.2"}`},
+		{"/api/audit", asJSON, audit},
 		{"/api/decisions", asJSON, "[" + decision2 + "," + decision1 + "]"},
 		{"/api/decisions?limit=1", asJSON, "[" + decision2 + "]"},
 		{"/api/decisions?before=2", asJSON, "[" + decision1 + "]"},
@@ -254,5 +258,29 @@ func TestNoContent(t *testing.T) {
 		if got := h.ask(t, "POST", path, ""); got.status != http.StatusNoContent || got.body != "" {
 			t.Errorf("%s: got %+v", path, got)
 		}
+	}
+}
+
+func TestAudits(t *testing.T) {
+	w := populated()
+	h := open(t, w, nil)
+	for _, tt := range []struct {
+		query  string
+		status int
+		want   string
+	}{
+		{"", 200, "look"},
+		{"?action=adopt", 200, "adopt"},
+		{"?action=destroy", 200, "destroy"},
+		{"?action=burn", 400, ""},
+	} {
+		w.sweeps = nil
+		got := h.ask(t, "POST", "/api/audit"+tt.query, "")
+		if got.status != tt.status || strings.Join(w.sweeps, ",") != tt.want || tt.status == 200 && !strings.Contains(got.body, `"device":"d-9"`) {
+			t.Errorf("%s: %d %s; asked for %v", tt.query, got.status, got.body, w.sweeps)
+		}
+	}
+	if !strings.Contains(h.log.String(), "audit asked for") || !strings.Contains(h.log.String(), "by=octocat") {
+		t.Errorf("the log does not say who asked:\n%s", h.log)
 	}
 }

@@ -97,6 +97,9 @@ func (a *API) showPlan(c *gin.Context) {
 func withLists(r state.Run) state.Run {
 	r.Creates, r.Deletes, r.Forced, r.Keeps = list(r.Creates), list(r.Deletes), list(r.Forced), list(r.Keeps)
 	r.Diagnostics = list(r.Diagnostics)
+	if r.Imports == nil {
+		r.Imports = map[string]string{}
+	}
 	return r
 }
 

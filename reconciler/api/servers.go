@@ -47,8 +47,11 @@ type server struct {
 	Stack          string    `json:"stack"`
 	Reason         string    `json:"reason"` // why it is in its state, in words
 	PrivateAddress string    `json:"private_address"`
-	Progress       *progress `json:"progress"`  // what terraform is doing to it; null: nothing
-	Condemned      bool      `json:"condemned"` // a person asked for it to leave
+	Progress       *progress `json:"progress"`     // what terraform is doing to it; null: nothing
+	Condemned      bool      `json:"condemned"`    // it is to leave, and never put back to work
+	Machine        string    `json:"machine"`      // Drone machine name of what runs on it
+	Absent         string    `json:"absent"`       // why no device of it is thought to exist: refused, lost, missing; empty: one does, or may
+	SoughtUntil    int64     `json:"sought_until"` // until when its device is looked for; 0: it is not
 }
 
 type progress struct {
@@ -78,6 +81,9 @@ func newServer(s state.Server) server {
 		Reason:         s.Reason,
 		PrivateAddress: s.PrivateAddress,
 		Condemned:      s.Condemned,
+		Machine:        s.Runner(),
+		Absent:         string(s.Absent),
+		SoughtUntil:    unix(s.Doubt),
 	}
 	if s.Progress.Action != "" {
 		out.Progress = &progress{Action: s.Progress.Action, Elapsed: int64(s.Progress.Elapsed / time.Second)}

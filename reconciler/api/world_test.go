@@ -31,6 +31,8 @@ type world struct {
 	plans     map[int64]state.Plan
 	logs      map[int64]string
 	decisions []state.Decision // oldest first
+	audit     state.Audit
+	sweeps    []string // what was asked of the auditor
 	paused    bool
 
 	err    error             // what every call returns, if set
@@ -225,7 +227,7 @@ func (b *buffer) String() string {
 func open(t *testing.T, w *world, change func(*API)) *house {
 	t.Helper()
 	w.admins = map[string]string{token: "octocat"}
-	h := &house{API: New(w, w, w), world: w, log: &buffer{}}
+	h := &house{API: New(w, w, auditor{w}, w), world: w, log: &buffer{}}
 	h.Log = slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if change != nil {
 		change(h.API)
@@ -295,8 +297,30 @@ func populated() *world {
 				Diagnostics: []state.Diagnostic{{Severity: "warning", Summary: "deprecated"}}, Started: at, Finished: at},
 			{ID: 8, Stack: "s1", Pool: "default", Phase: state.RunPlanning, Started: at},
 		},
-		plans:     map[int64]state.Plan{7: {Text: "Plan: 1 to add <&>\n", JSON: []byte(`{"format_version":"1.2"}`)}},
-		logs:      map[int64]string{7: "Apply complete!\n"},
+		plans: map[int64]state.Plan{7: {Text: "Plan: 1 to add <&>\n", JSON: []byte(`{"format_version":"1.2"}`)}},
+		logs:  map[int64]string{7: "Apply complete!\n"},
+		audit: state.Audit{At: at, Devices: 2, Findings: []state.Finding{{
+			Kind: state.Orphan, Device: "d-9", Server: "agent-zzzzzzzz", Stack: "s9", Detail: "in no record", Held: true, First: at, Last: at}}},
 		decisions: []state.Decision{{ID: 1, At: at}, {ID: 2, At: at, Unmatched: []state.Unmatched{{Asks: "pipeline/exec linux/amd64"}}}},
 	}
+}
+
+// auditor is a world that is asked to look for machines.
+type auditor struct{ world *world }
+
+// Last answers what the newest sweep found.
+func (a auditor) Last(context.Context) (state.Audit, error) { return a.world.audit, a.world.err }
+
+// Sweep answers what it finds.
+func (a auditor) Sweep(context.Context) (state.Audit, error) { return a.world.swept("look") }
+
+// Adopt answers what it finds.
+func (a auditor) Adopt(context.Context) (state.Audit, error) { return a.world.swept("adopt") }
+
+// Destroy answers what it finds.
+func (a auditor) Destroy(context.Context) (state.Audit, error) { return a.world.swept("destroy") }
+
+func (w *world) swept(what string) (state.Audit, error) {
+	w.sweeps = append(w.sweeps, what)
+	return w.audit, w.err
 }

@@ -25,7 +25,7 @@ type fleet struct {
 	ready    int // free on those
 	spare    int // free on servers that drain and could be put back to work
 	billed   int // servers that count against the maximum
-	errored  int // servers in error among them
+	errored  int // servers in error
 
 	create    int
 	candidate string
@@ -46,7 +46,9 @@ func assemble(members []*member, pools []state.Pool) ([]*fleet, map[string]*flee
 	for _, m := range members {
 		if f := byName[m.server.Pool]; f != nil {
 			f.members = append(f.members, m)
-			f.assigned += m.load
+			if m.server.Machine == "" { // else they are counted where that name is a server's own
+				f.assigned += m.load
+			}
 			f.tally(m, 1)
 		}
 	}
@@ -67,7 +69,7 @@ func (f *fleet) tally(m *member, n int) {
 	if m.spare() {
 		f.spare += n * m.free()
 	}
-	if m.phase.Billed() {
+	if m.billed() {
 		f.billed += n
 	}
 	if m.phase == state.Failed {
@@ -140,7 +142,7 @@ func (f *fleet) figures() string {
 	fmt.Fprintf(&b, "%d waiting and %d of buffer against %d free of %d; %d billed of %d to %d servers",
 		f.waiting, f.pool.Buffer, f.free, f.capacity, f.billed, f.pool.Min, f.pool.Max)
 	if f.errored > 0 {
-		fmt.Fprintf(&b, ", %d of them in error", f.errored)
+		fmt.Fprintf(&b, "; %d in error", f.errored)
 	}
 	if f.heldBack > 0 {
 		fmt.Fprintf(&b, "; %s held back by limits", count(f.heldBack, "stage"))

@@ -3,6 +3,7 @@ package scale
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"time"
 
 	"hangar/state"
@@ -13,12 +14,6 @@ import (
 // room come first, so that few are needed, then the youngest.
 func (f *fleet) revive() {
 	revived := 0
-	for _, m := range f.members {
-		if m.stuck != "" && m.spare() { // it would be billed and of no use
-			f.move(m, state.Revive, "put back to work: it cannot be destroyed, since "+m.hangs())
-			revived++
-		}
-	}
 	for _, m := range f.pick((*member).spare, func(a, b *member) int {
 		return cmp.Or(cmp.Compare(b.free(), a.free()), b.server.Created.Compare(a.server.Created))
 	}) {
@@ -61,6 +56,7 @@ func (f *fleet) grow(o Observation) {
 	if short == 0 {
 		return
 	}
+	spent := o.Spent[f.pool.Name]
 	n := min(short, f.headroom())
 	switch {
 	case o.Paused && (n > 0 || f.spare > 0):
@@ -78,6 +74,14 @@ func (f *fleet) grow(o Observation) {
 		f.report("%s wanted, but %s", count(n, "server"), wait)
 		return
 	}
+	if left := f.affordable(spent); left < n {
+		f.held = HeldBudget
+		f.report("%s wanted beyond the creation budget of %d an hour, because %s of the last hour served no stage; look why, more follow from %s",
+			count(n-left, "server"), f.pool.CreateBudget, count(spent.Creates, "create"), clock(first(spent.Oldest, o.At).Add(time.Hour)))
+		if n, short = left, left; n == 0 {
+			return
+		}
+	}
 	f.report("create %s at %s, because %s", count(n, "server"), name, f.need())
 	if n < short {
 		f.held = HeldMaximum
@@ -88,6 +92,21 @@ func (f *fleet) grow(o Observation) {
 	f.capacity += n * f.concurrency()
 	f.free += n * f.concurrency()
 	f.billed += n
+}
+
+// affordable is how many creates the budget allows now. Servers whose create
+// has not begun are paid for already.
+func (f *fleet) affordable(spent state.Spent) int {
+	if f.pool.CreateBudget <= 0 {
+		return math.MaxInt
+	}
+	left := f.pool.CreateBudget - spent.Creates
+	for _, m := range f.members {
+		if m.phase == state.Pending {
+			left--
+		}
+	}
+	return max(0, left)
 }
 
 // where is the first candidate that is not cooling off after a failure, or

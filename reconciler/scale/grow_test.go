@@ -199,3 +199,46 @@ func TestPools(t *testing.T) {
 		})
 	}
 }
+
+// Creates that served nothing use up the budget, and so do servers whose create
+// has not begun; what is left of it is made.
+func TestBudget(t *testing.T) {
+	budget := func(p *state.Pool) { p.Max, p.CreateBudget, p.Concurrency = 20, 10, 1 }
+	for _, tt := range []struct {
+		name    string
+		spent   state.Spent
+		servers []state.Server
+		create  int
+		held    string
+		says    string
+	}{
+		{"nothing spent", state.Spent{}, nil, 8, "", ""},
+		{"some is left", state.Spent{Creates: 7, Oldest: ago(20 * time.Minute)}, nil, 3, HeldBudget,
+			"5 servers wanted beyond the creation budget of 10 an hour, because 7 creates of the last hour served no stage; look why, more follow from 2026-03-04 11:00:30 UTC"},
+		{"none is left", state.Spent{Creates: 12, Oldest: ago(time.Minute)}, nil, 0, HeldBudget, "8 servers wanted beyond"},
+		{"one is paid for", state.Spent{Creates: 8, Oldest: ago(time.Minute)}, []state.Server{server("a", state.Pending)}, 1, HeldBudget, "beyond the creation budget"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stages := make([]state.Stage, 8)
+			for i := range stages {
+				stages[i] = stage(int64(i + 1))
+			}
+			o := Observation{At: now, Stages: stages, Servers: tt.servers, Spent: map[string]state.Spent{"default": tt.spent}}
+			d := Decide(o, []state.Pool{pool(budget)}).Pools[0]
+			if d.Create != tt.create || d.Held != tt.held || !strings.Contains(d.Reason, tt.says) {
+				t.Errorf("create %d, held %q, %s", d.Create, d.Held, d.Reason)
+			}
+		})
+	}
+}
+
+// What is known to be gone does not count against the maximum.
+func TestAbsentServersAreNotBilled(t *testing.T) {
+	gone := server("a", state.Failed, func(s *state.Server) { s.Absent = state.Refused })
+	leaving := server("b", state.Shutdown, func(s *state.Server) { s.Absent, s.Condemned = state.Missing, true })
+	o := Observation{At: now, Stages: []state.Stage{stage(1), stage(2)}, Servers: []state.Server{gone, leaving}}
+	d := Decide(o, []state.Pool{pool(func(p *state.Pool) { p.Max, p.Concurrency = 2, 1 })}).Pools[0]
+	if d.Billed != 0 || d.Create != 2 {
+		t.Errorf("decision %+v", d)
+	}
+}

@@ -11,7 +11,6 @@ import (
 type member struct {
 	server   *state.Server
 	load     int         // stages on it
-	stuck    string      // why its stack is not planned again; empty: it may be
 	phase    state.Phase // in which the decision leaves it
 	decision state.ServerDecision
 }
@@ -40,7 +39,7 @@ func muster(o Observation) []*member {
 		if s.Phase == state.Stopped {
 			continue
 		}
-		m := &member{server: s, load: load[s.Name], phase: s.Phase, stuck: o.Unclean[s.Stack]}
+		m := &member{server: s, load: load[s.Runner()], phase: s.Phase}
 		m.decision = state.ServerDecision{Server: s.Name, Pool: s.Pool, Phase: s.Phase, Action: state.Keep}
 		m.mark(o.At)
 		m.obey()
@@ -59,7 +58,7 @@ func (m *member) mark(at time.Time) {
 	switch m.server.Phase {
 	case state.Running:
 		m.decision.IdleSince = first(m.server.IdleSince, at)
-	case state.Shutdown:
+	case state.Shutdown, state.Failed:
 		m.decision.QuietSince = first(m.server.QuietSince, at)
 	}
 }
@@ -73,18 +72,18 @@ func first(known, now time.Time) time.Time {
 }
 
 // obey decides what a person asked for, whatever the demand. A condemned
-// server whose create is under way, or that went wrong, has to wait: what
-// becomes of its device is not known yet. So has one whose stack is not planned
-// again: out of its stack it would be billed and of no use.
+// server whose create is under way has to wait: what becomes of its device is
+// not known yet.
 func (m *member) obey() {
 	s := m.server
 	switch {
-	case m.stuck != "" && s.Forced:
-	case s.Phase == state.Stopping, s.Phase == state.Failed:
+	case s.Phase == state.Stopping:
 	case s.Phase == state.Pending && m.dismissed():
 		m.act(state.Drop, "asked to leave before its create began")
 	case s.Forced:
 		m.act(state.Stop, "forced to leave, whatever runs on it")
+	case s.Condemned && s.Phase == state.Failed && s.Absent != "":
+		m.act(state.Stop, "asked to leave: looked for once more")
 	case s.Condemned && (s.Phase == state.Created || s.Phase == state.Staging || s.Phase == state.Running):
 		m.act(state.Drain, "asked to leave")
 	}
@@ -99,6 +98,20 @@ func (m *member) usable() bool { return m.phase.Usable() && !m.dismissed() }
 
 // spare says whether the server drains, but could be put back to work.
 func (m *member) spare() bool { return m.phase == state.Shutdown && !m.dismissed() }
+
+// billed says whether the decision leaves the server counting against the
+// maximum.
+func (m *member) billed() bool {
+	after := *m.server
+	after.Phase = m.phase
+	return after.Billed()
+}
+
+// broken says whether the server's device exists, but is of no use.
+func (m *member) broken() bool {
+	s := m.server
+	return m.phase == state.Failed && s.ID != "" && s.Absent == "" && s.Doubt.IsZero()
+}
 
 // free is how many stages more the server can take. A server may hold more
 // than its capacity; that is no debt of its pool's.
@@ -117,7 +130,7 @@ func (m *member) conclude(at time.Time, f *fleet) {
 	if m.decision.Reason != "" {
 		return
 	}
-	if m.phase == state.Shutdown {
+	if m.phase == state.Shutdown || m.broken() {
 		m.watch(at)
 		return
 	}
@@ -134,8 +147,6 @@ func (m *member) conclude(at time.Time, f *fleet) {
 func (m *member) watch(at time.Time) {
 	quiet := m.decision.QuietSince
 	switch {
-	case m.stuck != "":
-		m.keep("drained, but it cannot be destroyed: " + m.hangs())
 	case m.load > 0:
 		m.keep(fmt.Sprintf("drains: %s still on it", count(m.load, "stage")))
 	case at.After(quiet):
@@ -143,11 +154,6 @@ func (m *member) watch(at time.Time) {
 	default:
 		m.keep(fmt.Sprintf("drains: no stage on it since %s, to be seen once more", clock(quiet)))
 	}
-}
-
-// hangs is why nothing can be done to a server of a stuck stack.
-func (m *member) hangs() string {
-	return fmt.Sprintf("its stack %s is not planned again, because %s", m.server.Stack, m.stuck)
 }
 
 // standing is why a server that nothing is decided of is as it is.
@@ -169,16 +175,25 @@ func (m *member) progress() string {
 	case state.Running:
 		return fmt.Sprintf("busy: %s of %d on it", count(m.load, "stage"), m.server.Capacity)
 	case state.Failed:
-		reason := "in error: no capacity, but counts against the maximum until its device is known to be gone"
-		if m.stuck != "" {
-			reason += "; " + m.hangs()
-		}
-		return reason
+		return m.trouble()
 	}
-	if m.stuck != "" {
-		return "its device is to be destroyed, but " + m.hangs()
+	if m.server.Absent == "" && m.server.Booting() {
+		return "its device is to be destroyed, which its provider allows once it has booted"
 	}
 	return "its device is to be destroyed"
+}
+
+// trouble is what is known of the device of a server in error.
+func (m *member) trouble() string {
+	switch m.server.Absent {
+	case state.Refused:
+		return "in error: the provider refused to create it; its name is watched until the settle time is over"
+	case state.Lost:
+		return "in error: no device of it was found; it counts no longer"
+	case state.Missing:
+		return "in error: its device is gone; it counts no longer"
+	}
+	return "in error: no capacity, but it counts against the maximum until it is known what became of its device"
 }
 
 // count is a number of things, in words.

@@ -15,6 +15,8 @@ func TestServers(t *testing.T) {
 		forced    = func(s *state.Server) { s.Forced = true }
 		removed   = func(s *state.Server) { s.Pool = "removed" }
 		quiet     = func(s *state.Server) { s.QuietSince = ago(10 * time.Second) }
+		broken    = func(s *state.Server) { s.ID = "1" }
+		absent    = func(why state.Absence) func(*state.Server) { return func(s *state.Server) { s.Absent = why } }
 		busy      = []state.Stage{stage(1, on("a"))}
 		lasting   = pool(func(p *state.Pool) { p.Min = 1 })
 	)
@@ -33,7 +35,17 @@ func TestServers(t *testing.T) {
 		{name: "staging", pool: lasting, server: server("a", state.Staging), action: state.Keep, reason: "its device is being set up"},
 		{name: "stopping", pool: lasting, server: server("a", state.Stopping, forced), action: state.Keep, reason: "its device is to be destroyed"},
 		{name: "error", pool: lasting, server: server("a", state.Failed), action: state.Keep,
-			reason: "in error: no capacity, but counts against the maximum until its device is known to be gone"},
+			reason: "in error: no capacity, but it counts against the maximum until it is known what became of its device"},
+		{name: "refused", pool: lasting, server: server("a", state.Failed, absent(state.Refused)), action: state.Keep,
+			reason: "in error: the provider refused to create it; its name is watched until the settle time is over"},
+		{name: "lost", pool: lasting, server: server("a", state.Failed, absent(state.Lost)), action: state.Keep, reason: "in error: no device of it was found; it counts no longer"},
+		{name: "lost, and condemned", pool: lasting, server: server("a", state.Failed, absent(state.Lost), condemned), action: state.Stop, reason: "asked to leave: looked for once more"},
+		{name: "broken, first seen quiet", pool: lasting, server: server("a", state.Failed, broken), action: state.Keep,
+			reason: "drains: no stage on it since 2026-03-04 10:20:30 UTC, to be seen once more"},
+		{name: "broken, with a stage", pool: lasting, server: server("a", state.Failed, broken, quiet), stages: busy, action: state.Keep, reason: "drains: 1 stage still on it"},
+		{name: "broken and quiet", pool: lasting, server: server("a", state.Failed, broken, quiet), action: state.Stop, reason: "drained: no stage on it since 2026-03-04 10:20:20 UTC"},
+		{name: "a double, with a stage under its name", pool: lasting, server: server("b", state.Shutdown, condemned, quiet, func(s *state.Server) { s.Machine = "a" }), stages: busy,
+			action: state.Keep, reason: "drains: 1 stage still on it"},
 
 		{name: "busy", pool: lasting, server: server("a", state.Running), stages: busy, action: state.Keep, reason: "busy: 1 stage of 2 on it"},
 		{name: "idle, minimum", pool: lasting, server: server("a", state.Running), action: state.Keep, reason: "idle: stays for the minimum of 1"},
@@ -74,7 +86,7 @@ func TestServers(t *testing.T) {
 		{name: "forced pending", pool: lasting, server: server("a", state.Pending, forced), action: state.Drop, reason: "asked to leave before its create began"},
 		{name: "forced running, busy", pool: lasting, server: server("a", state.Running, forced), stages: busy, action: state.Stop, reason: "forced to leave, whatever runs on it"},
 		{name: "forced draining, busy", pool: lasting, server: server("a", state.Shutdown, forced), stages: busy, action: state.Stop, reason: "forced to leave, whatever runs on it"},
-		{name: "forced in error", pool: lasting, server: server("a", state.Failed, forced), action: state.Keep, reason: "asked to leave, but in error: no capacity, but counts against the maximum until its device is known to be gone"},
+		{name: "forced in error", pool: lasting, server: server("a", state.Failed, forced), action: state.Stop, reason: "forced to leave, whatever runs on it"},
 		{name: "forced while paused", pool: lasting, server: server("a", state.Running, forced), paused: true, action: state.Stop, reason: "forced to leave, whatever runs on it"},
 
 		{name: "removed pool, idle", pool: lasting, server: server("a", state.Running, removed), action: state.Keep, reason: "kept: pool removed is not configured"},
@@ -195,7 +207,7 @@ func TestPoolReasons(t *testing.T) {
 	}{
 		{"nothing", Observation{}, pool(), "nothing to change: 0 waiting and 0 of buffer against 0 free of 0; 0 billed of 0 to 4 servers"},
 		{"create", Observation{Stages: append(waiting(3), held), Servers: []state.Server{server("e", state.Failed)}}, pool(),
-			"create 2 servers at ewr1, because 3 waiting: 3 waiting and 0 of buffer against 0 free of 0; 1 billed of 0 to 4 servers, 1 of them in error; 1 stage held back by limits"},
+			"create 2 servers at ewr1, because 3 waiting: 3 waiting and 0 of buffer against 0 free of 0; 1 billed of 0 to 4 servers; 1 in error; 1 stage held back by limits"},
 		{"minimum", Observation{}, pool(func(p *state.Pool) { p.Min = 1 }),
 			"create 1 server at ewr1, because the minimum is 1: 0 waiting"},
 		{"some beyond the maximum", Observation{Stages: waiting(3)}, pool(func(p *state.Pool) { p.Max = 1 }),

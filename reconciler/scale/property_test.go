@@ -74,7 +74,7 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 			if s.Pool != p.Pool {
 				continue
 			}
-			if s.Phase.Billed() {
+			if s.Billed() {
 				is++
 			}
 			if s.Phase == state.Running && !s.Condemned && !s.Forced {
@@ -83,7 +83,7 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 			}
 		}
 		for _, s := range o.Servers {
-			if s.Pool == p.Pool && s.Phase.Billed() {
+			if s.Pool == p.Pool && s.Billed() {
 				was++
 			}
 		}

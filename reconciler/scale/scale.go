@@ -19,13 +19,14 @@ type Observation struct {
 	Servers  []state.Server
 	Backoffs []state.Backoff
 	Paused   bool
-	Unclean  map[string]string // stacks that are not planned again, and why
+	Spent    map[string]state.Spent // of the creation budgets, by pool
 }
 
 // What keeps a pool from what it wants, as state.PoolDecision.Held tells it.
 const (
 	HeldPaused  = "paused"  // a person paused hangar
 	HeldMaximum = "maximum" // the pool has as many servers as it may have
+	HeldBudget  = "budget"  // too many creates of the last hour have served nothing
 	HeldBackoff = "backoff" // each of its candidates failed and is cooling off
 )
 

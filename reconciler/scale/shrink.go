@@ -34,8 +34,6 @@ func (f *fleet) release(o Observation) {
 	}, func(a, b *member) int { return a.decision.IdleSince.Compare(b.decision.IdleSince) }) {
 		leave := mayLeave(m, f.pool, o.At)
 		switch {
-		case m.stuck != "":
-			m.keep("idle: stays, because " + m.hangs())
 		case o.Paused:
 			m.keep("idle: stays while hangar is paused")
 		case leave.After(o.At):

@@ -17,6 +17,7 @@ type Faults struct {
 	SlowBy      time.Duration //
 	Denied      bool          // every call is answered 403, nothing done
 
+	CreateError  float64       // share of creates answered 500, nothing done
 	LateCommit   time.Duration // creates are committed, and answered, up to so late, also when the client has gone
 	BadGateway   float64       // share of creates that are committed and answered 502
 	DeleteDenied float64       // share of deletes that are answered 403 and do nothing

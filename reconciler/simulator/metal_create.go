@@ -108,12 +108,19 @@ func (w *World) postDevice(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var c *create
-	var badGateway bool
+	var failed, badGateway bool
 	w.do(func(now time.Time) {
+		if failed = w.strikes(w.faults.CreateError); failed {
+			return
+		}
 		if c = w.promise(request, now); c != nil {
 			badGateway = w.strikes(w.faults.BadGateway)
 		}
 	})
+	if failed {
+		metalError(rw, http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+		return
+	}
 	if c == nil {
 		metalError(rw, http.StatusUnprocessableEntity, request.full())
 		return
@@ -128,6 +135,27 @@ func (w *World) postDevice(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.answer(rw, http.StatusCreated, c.device)
+}
+
+// Order is a device that somebody else orders: by hand, for example.
+type Order struct {
+	Hostname string
+	Tags     []string
+	UserData string
+}
+
+// Order makes a device at once, beside all that is ordered over the API, and
+// returns its id.
+func (w *World) Order(o Order) (id string) {
+	w.do(func(now time.Time) {
+		d := &Device{
+			ProjectID: w.config.ProjectID, Hostname: o.Hostname, Tags: o.Tags, Plan: "c3.small.x86", OS: "ubuntu_24_04",
+			Facility: "ewr1", Metro: "ewr", Billing: "hourly", UserData: o.UserData,
+		}
+		w.commit(d, now)
+		id = d.ID
+	})
+	return id
 }
 
 // promise accepts a create, to be committed now or late; nil: there is no

@@ -42,6 +42,16 @@ func (r *Runner) Census(ctx context.Context, q state.Question) ([]state.Found, e
 	return found, nil
 }
 
+// Scope names what a census of a module's copy with these settings looks
+// through.
+func (r *Runner) Scope(module string, settings map[string]any) (string, error) {
+	m, err := r.module(module)
+	if err != nil {
+		return "", err
+	}
+	return m.Scope(settings)
+}
+
 func (r *Runner) census(ctx context.Context, q state.Question) ([]state.Found, error) {
 	module, err := r.module(q.Module)
 	if err != nil {

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,11 +14,11 @@ import (
 
 // render writes a stack's root module and the user data of its servers.
 func (r *Runner) render(ws state.Workspace, module tfmodules.Module, dir string) error {
-	root := tfmodules.Root{Module: module, Settings: ws.Stack.Settings, Provider: r.Provider[module.Name]}
+	root := tfmodules.Root{Module: module, Settings: ws.Stack.Settings, Provider: r.Provider[module.Name], Imports: ws.Imports}
 	for _, s := range ws.Servers {
 		root.Servers = append(root.Servers, tfmodules.Server{
 			Name: s.Name,
-			Tags: tfmodules.Tags(r.Instance, ws.Stack.Name, s.Name, r.ExtraTags),
+			Tags: tfmodules.Tags(r.Instance, cmp.Or(ws.Stack.Tag, ws.Stack.Name), s.Runner(), r.ExtraTags),
 		})
 	}
 	text, err := tfmodules.Render(root)

@@ -28,7 +28,7 @@ func thousand(b *testing.B) *Store {
 func BenchmarkSnapshot(b *testing.B) {
 	s := thousand(b)
 	for b.Loop() {
-		if snap := get(b, s.Snapshot); len(snap.Servers) != 1000 {
+		if snap := get(b, snapshot(s)); len(snap.Servers) != 1000 {
 			b.Fatal(len(snap.Servers))
 		}
 	}
@@ -45,7 +45,7 @@ func BenchmarkDue(b *testing.B) {
 // BenchmarkCommit is a burst: four stacks of 25 servers and 100 marks.
 func BenchmarkCommit(b *testing.B) {
 	s := thousand(b)
-	servers := get(b, s.Snapshot).Servers[:100]
+	servers := get(b, snapshot(s)).Servers[:100]
 	n := 0
 	for b.Loop() {
 		c := state.Changes{At: start.Add(time.Duration(n) * time.Second), Decision: &state.Decision{}}
@@ -67,7 +67,7 @@ func BenchmarkCommit(b *testing.B) {
 // BenchmarkMark is the smallest commit there is: what a safe write costs.
 func BenchmarkMark(b *testing.B) {
 	s := thousand(b)
-	server := get(b, s.Snapshot).Servers[0]
+	server := get(b, snapshot(s)).Servers[0]
 	at := start
 	for b.Loop() { // another time each: what is there already is not written
 		at = at.Add(time.Second)

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"hangar/state"
@@ -9,8 +11,9 @@ import (
 
 // Commit records what one pass of the reconciler changes, all or nothing; see
 // state.Changes. It is a Conflict when a server has left the phase From, when
-// a joined stack has begun its first run or is gone, and when a name of a new
-// server or stack was ever used before.
+// a joined stack has begun its first run or is gone, when a name of a new
+// server or stack was ever used before, and when what a look saw is no longer
+// so.
 //
 // The marks are taken before the moves: they were seen in the phase that a
 // move ends. A stack whose generation is raised is due at once, whatever its
@@ -18,7 +21,7 @@ import (
 func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 	return s.write(ctx, "commit changes", func(t tx) error {
 		for _, stack := range c.Stacks {
-			if err := addStack(t, stack, c.At); err != nil {
+			if err := addStack(t, stack, opens(c, stack.Name), c.At); err != nil {
 				return err
 			}
 		}
@@ -40,6 +43,9 @@ func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 				raised[stack] = true
 			}
 		}
+		if err := addSightings(t, c); err != nil {
+			return err
+		}
 		if c.Backoff != nil {
 			if err := addBackoff(t, *c.Backoff); err != nil {
 				return err
@@ -49,6 +55,9 @@ func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 			if err := raise(t, stack, c.At); err != nil {
 				return err
 			}
+		}
+		if err := addFindings(t, c); err != nil {
+			return err
 		}
 		if c.Decision != nil {
 			return addDecision(t, *c.Decision, c.At)
@@ -66,22 +75,33 @@ func claim(t tx, kind, name string) error {
 	return err
 }
 
-func addStack(t tx, stack state.Stack, at time.Time) error {
+// opens says whether more servers may join a new stack: not when it is made
+// for devices that exist.
+func opens(c state.Changes, stack string) bool {
+	return !slices.ContainsFunc(c.Servers, func(s state.Server) bool { return s.Stack == stack && s.ID != "" })
+}
+
+func addStack(t tx, stack state.Stack, open bool, at time.Time) error {
 	if err := claim(t, "stack", stack.Name); err != nil {
 		return err
 	}
-	return t.do(`INSERT INTO stacks (name, pool, provider, candidate, settings, module, resource, changed, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	return t.do(`INSERT INTO stacks (name, pool, provider, candidate, settings, module, resource, tag, look_at, look_until, open, changed, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		stack.Name, stack.Pool, stack.Provider, stack.Candidate, asJSON{stack.Settings}, stack.Module, stack.Resource,
-		micros(at), micros(or(stack.Created, at)))
+		stack.Tag, micros(stack.LookAt), micros(stack.LookUntil), open, micros(at), micros(or(stack.Created, at)))
 }
 
 // addServers adds the new servers and returns the stacks that were there
 // before and have grown.
 func addServers(t tx, c state.Changes) (grown map[string]bool, err error) {
-	joins := make(map[string]bool)
+	made, joins := make(map[string]bool), make(map[string]bool)
+	for _, stack := range c.Stacks {
+		made[stack.Name] = true
+	}
 	for _, server := range c.Servers {
-		joins[server.Stack] = true
+		if !made[server.Stack] {
+			joins[server.Stack] = true
+		}
 	}
 	for stack := range joins {
 		if open, err := t.count("SELECT count(*) FROM stacks WHERE name = ? AND open = 1", stack); err != nil {
@@ -94,15 +114,17 @@ func addServers(t tx, c state.Changes) (grown map[string]bool, err error) {
 		if err := claim(t, "server", server.Name); err != nil {
 			return nil, err
 		}
-		if err := t.do(`INSERT INTO servers (name, pool, stack, phase, provider, capacity, reason, ordered, created, updated)
-			VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)`,
-			server.Name, server.Pool, server.Stack, server.Provider, server.Capacity, server.Reason, server.Ordered,
-			micros(or(server.Created, c.At)), micros(c.At)); err != nil {
+		if err := t.do(`INSERT INTO servers (name, pool, stack, phase, provider, capacity, machine, reason, ordered, condemned, created, updated, started)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			server.Name, server.Pool, server.Stack, cmp.Or(server.Phase, state.Pending), server.Provider, server.Capacity, server.Machine,
+			server.Reason, server.Ordered, server.Condemned, micros(or(server.Created, c.At)), micros(c.At), micros(server.Started)); err != nil {
 			return nil, err
 		}
-	}
-	for _, stack := range c.Stacks { // at generation 1, whoever is in it
-		delete(joins, stack.Name)
+		if server.ID != "" {
+			if err := setDevice(t, server.Name, server.Device); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return joins, nil
 }
@@ -139,6 +161,10 @@ func move(t tx, m state.Move, at time.Time) (stack string, changed bool, err err
 		err = setPhase(t, m.Server, m.To, m.Reason, at)
 	} else if m.Reason != "" {
 		err = t.do("UPDATE servers SET reason = ? WHERE name = ?", m.Reason, m.Server)
+	}
+	if err == nil && m.To == state.Stopping && (server.ID == "" || server.Absent != "") {
+		// Nothing to be destroyed is known: a look tells whether there is.
+		err = t.do("UPDATE stacks SET look_at = ?2 WHERE name = ?1 AND (look_at = 0 OR look_at > ?2)", server.Stack, micros(at))
 	}
 	if err == nil && (m.Condemned || m.Forced) {
 		err = t.do("UPDATE servers SET condemned = condemned OR ?, forced = forced OR ? WHERE name = ?", m.Condemned, m.Forced, m.Server)

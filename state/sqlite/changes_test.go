@@ -18,7 +18,7 @@ func TestCommitKeepsWhatItIsGiven(t *testing.T) {
 		At: start, Decision: &decision, Stacks: []state.Stack{stackOf("s1")},
 		Servers: []state.Server{serverOf("b", "s1"), serverOf("a", "s1")},
 	}))
-	snap := get(t, s.Snapshot)
+	snap := get(t, snapshot(s))
 
 	a, b := serverOf("a", "s1"), serverOf("b", "s1")
 	a.Created, a.Updated, b.Created, b.Updated = after(0), after(0), after(0), after(0)
@@ -36,7 +36,7 @@ func TestCommitKeepsWhatItIsGiven(t *testing.T) {
 
 func TestAnEmptyStore(t *testing.T) {
 	s := newStore(t)
-	wantEqual(t, "snapshot", get(t, s.Snapshot), state.Snapshot{Unclean: map[string]string{}, Servers: []state.Server{}, Backoffs: []state.Backoff{}, Open: []state.Stack{}})
+	wantEqual(t, "snapshot", get(t, snapshot(s)), state.Snapshot{Spent: map[string]state.Spent{}, Servers: []state.Server{}, Backoffs: []state.Backoff{}, Open: []state.Stack{}})
 	wantEqual(t, "servers", get(t, s.Servers), []state.Server{})
 	wantEqual(t, "stacks", get(t, s.Stacks), []state.Stack{})
 	wantEqual(t, "unfinished", get(t, s.Unfinished), []state.Run{})
@@ -96,7 +96,7 @@ func TestConflictsCommitNothing(t *testing.T) {
 			applied(t, s, start, "ran")
 			grow(t, s, start, "open", "waits", "gone")
 			moveTo(t, s, start, "gone", state.Stopped)
-			before := get(t, s.Snapshot)
+			before := get(t, snapshot(s))
 
 			c := tt.c
 			c.At, c.Decision = start.Add(time.Hour), &state.Decision{}
@@ -105,7 +105,7 @@ func TestConflictsCommitNothing(t *testing.T) {
 			c.Marks = []state.Mark{{Server: "runs", Phase: state.Running, Served: start}}
 			c.Moves = append([]state.Move{{Server: "waits", From: state.Pending, To: state.Stopped}}, c.Moves...)
 			wantCode(t, s.Commit(t.Context(), c), state.Conflict)
-			wantEqual(t, "snapshot", get(t, s.Snapshot), before)
+			wantEqual(t, "snapshot", get(t, snapshot(s)), before)
 		})
 	}
 }
@@ -161,7 +161,7 @@ func TestOneCommitRaisesAGenerationOnce(t *testing.T) {
 	if got := stackNow(t, s, "s1").Generation; got != 2 {
 		t.Errorf("generation %d, want 2", got)
 	}
-	wantEqual(t, "servers", names(get(t, s.Snapshot).Servers), []string{"c", "d"})
+	wantEqual(t, "servers", names(get(t, snapshot(s)).Servers), []string{"c", "d"})
 }
 
 func TestFlagsAreSetAndNeverCleared(t *testing.T) {
@@ -215,12 +215,12 @@ func TestMarks(t *testing.T) {
 func TestOpenStacks(t *testing.T) {
 	s := newStore(t)
 	grow(t, s, start, "s1", "a")
-	wantEqual(t, "before a run", stackNames(get(t, s.Snapshot).Open), []string{"s1"})
+	wantEqual(t, "before a run", stackNames(get(t, snapshot(s)).Open), []string{"s1"})
 	must(t, s.Commit(t.Context(), state.Changes{At: start, Servers: []state.Server{serverOf("b", "s1")}}))
 	run, _ := begin(t, s, start, "s1")
-	wantEqual(t, "in a run", stackNames(get(t, s.Snapshot).Open), []string{})
+	wantEqual(t, "in a run", stackNames(get(t, snapshot(s)).Open), []string{})
 	must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunDiscarded, At: start}))
-	wantEqual(t, "after a discarded run", stackNames(get(t, s.Snapshot).Open), []string{})
+	wantEqual(t, "after a discarded run", stackNames(get(t, snapshot(s)).Open), []string{})
 }
 
 func TestDecisions(t *testing.T) {

@@ -50,7 +50,7 @@ func TestFastLoopAndWorkers(t *testing.T) {
 					return
 				default:
 				}
-				snap, err := s.Snapshot(t.Context())
+				snap, err := s.Snapshot(t.Context(), start)
 				if err != nil || len(snap.Servers)%2 != 0 {
 					t.Errorf("a snapshot of %d servers, %v", len(snap.Servers), err)
 					return

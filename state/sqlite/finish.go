@@ -16,7 +16,8 @@ import (
 //
 // The fast loop may have moved a server in the meantime, and that stands: an
 // outcome other than stopped and error only moves a server that is still on
-// its way to running. Its device and error are recorded all the same.
+// its way to running. Its device, error, absence and doubt are recorded all the
+// same.
 func (s *Store) Finish(ctx context.Context, f state.Finish) error {
 	return s.write(ctx, fmt.Sprintf("finish run %d", f.Run), func(t tx) error {
 		run, err := endRun(t, f)
@@ -28,12 +29,17 @@ func (s *Store) Finish(ctx context.Context, f state.Finish) error {
 			if err != nil {
 				return err
 			}
+			if o.Phase == "" && slices.Contains(run.Creates, o.Server) && (server.ID != "" || server.Absent != "" || !server.Doubt.IsZero()) {
+				continue // a look in the course of the apply knows more
+			}
 			if err := settle(t, server, o, f.At); err != nil {
 				return err
 			}
 		}
 		if f.Version != nil {
-			if err := addVersion(t, run, *f.Version, f.At); err != nil {
+			version := *f.Version
+			version.Stack, version.Run = run.Stack, run.ID
+			if err := addVersion(t, version, f.At); err != nil {
 				return err
 			}
 		}
@@ -66,34 +72,47 @@ var coming = []state.Phase{state.Pending, state.Creating, state.Created, state.S
 // settle records what a run made of one server.
 func settle(t tx, server state.Server, o state.Outcome, at time.Time) error {
 	phase := server.Phase
-	last := o.Phase == state.Stopped || o.Phase == state.Failed
-	if slices.Contains(coming, phase) || last && phase != state.Stopped {
+	last := o.Phase == state.Stopped || o.Phase == state.Failed && phase != state.Stopping
+	if o.Phase != "" && (slices.Contains(coming, phase) || last && phase != state.Stopped) {
 		phase = o.Phase
 	}
 	if phase != server.Phase {
 		if err := setPhase(t, o.Server, phase, o.Reason, at); err != nil {
 			return err
 		}
-	} else if phase == o.Phase && o.Reason != "" {
+	} else if (phase == o.Phase || o.Phase == "") && o.Reason != "" {
 		if err := t.do("UPDATE servers SET reason = ? WHERE name = ?", o.Reason, o.Server); err != nil {
 			return err
 		}
 	}
-	if d := o.Device; d != nil {
-		if err := t.do(`UPDATE servers SET device_id = ?, address = ?, private_address = ?, device_state = ?, region = ?, size = ?, image = ?
-			WHERE name = ?`, d.ID, d.Address, d.PrivateAddress, d.State, d.Region, d.Size, d.Image, o.Server); err != nil {
+	if o.Device != nil {
+		if err := setDevice(t, o.Server, *o.Device); err != nil {
 			return err
 		}
 	}
-	return t.do(`UPDATE servers SET error = CASE ?2 WHEN '' THEN error ELSE ?2 END, progress_action = '', progress_elapsed = 0
-		WHERE name = ?1`, o.Server, o.Error)
+	return t.do(`UPDATE servers SET absent = ?2, doubt = ?3, error = CASE ?4 WHEN '' THEN error ELSE ?4 END,
+			progress_action = '', progress_elapsed = 0
+		WHERE name = ?1`, o.Server, o.Absent, micros(o.Doubt), o.Error)
+}
+
+// setDevice records what is known of a server's device. What is not told now
+// stays as it was told before.
+func setDevice(t tx, server string, d state.Device) error {
+	return t.do(`UPDATE servers SET device_id = ?2,
+			address         = CASE ?3 WHEN '' THEN address         ELSE ?3 END,
+			private_address = CASE ?4 WHEN '' THEN private_address ELSE ?4 END,
+			device_state    = CASE ?5 WHEN '' THEN device_state    ELSE ?5 END,
+			region          = CASE ?6 WHEN '' THEN region          ELSE ?6 END,
+			size            = CASE ?7 WHEN '' THEN size            ELSE ?7 END,
+			image           = CASE ?8 WHEN '' THEN image           ELSE ?8 END
+		WHERE name = ?1`, server, d.ID, d.Address, d.PrivateAddress, d.State, d.Region, d.Size, d.Image)
 }
 
 // addVersion keeps a state version, unless it is the newest one already.
-func addVersion(t tx, run state.Run, v state.StateVersion, at time.Time) error {
+func addVersion(t tx, v state.StateVersion, at time.Time) error {
 	sum := sha256.Sum256(v.Bytes)
 	digest := hex.EncodeToString(sum[:])
-	newest, _, err := one(t, scanVersion, "SELECT "+versionColumns+" FROM versions WHERE stack = ? ORDER BY id DESC LIMIT 1", run.Stack)
+	newest, _, err := one(t, scanVersion, "SELECT "+versionColumns+" FROM versions WHERE stack = ? ORDER BY id DESC LIMIT 1", v.Stack)
 	if err != nil || newest.SHA256 == digest {
 		return err
 	}
@@ -102,14 +121,17 @@ func addVersion(t tx, run state.Run, v state.StateVersion, at time.Time) error {
 		return err
 	}
 	return t.do(`INSERT INTO versions (stack, serial, lineage, sha256, size, run, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		run.Stack, v.Serial, v.Lineage, digest, len(v.Bytes), run.ID, micros(or(v.At, at)), packed)
+		v.Stack, v.Serial, v.Lineage, digest, len(v.Bytes), v.Run, micros(or(v.At, at)), packed)
 }
 
+// endStack records what a run left of its stack. Failures are counted over
+// destructions until a look has verified them.
 func endStack(t tx, run state.Run, f state.Finish) error {
 	err := t.do(`UPDATE stacks SET unclean = ?2, retry_at = ?3,
-			failures = CASE ?3 WHEN 0 THEN 0 ELSE failures + 1 END,
-			applied = CASE WHEN ?4 THEN ?5 ELSE applied END
-		WHERE name = ?1`, run.Stack, f.Unclean, micros(f.RetryAt), f.Applied, run.Generation)
+			failures = CASE WHEN ?3 > 0 THEN failures + 1 WHEN ?8 THEN failures ELSE 0 END,
+			applied = CASE WHEN ?4 THEN ?5 ELSE applied END,
+			look_at = CASE ?6 WHEN 0 THEN look_at ELSE ?6 END, look_until = max(look_until, ?7)
+		WHERE name = ?1`, run.Stack, f.Unclean, micros(f.RetryAt), f.Applied, run.Generation, micros(f.LookAt), micros(f.LookUntil), len(run.Deletes)+len(run.Imports) > 0)
 	if err == nil && f.Outputs != nil {
 		err = t.do("UPDATE stacks SET outputs = ? WHERE name = ?", asJSON{f.Outputs}, run.Stack)
 	}
@@ -147,13 +169,17 @@ func (s *Store) Progress(ctx context.Context, server string, p state.Progress, a
 }
 
 // Advance records news of a server while its siblings are still being made.
-// It is ignored when the server is no longer creating, created or staging.
+// It is ignored when the server is no longer creating, created or staging. News
+// that leaves its device in doubt has its stack looked at.
 func (s *Store) Advance(ctx context.Context, o state.Outcome, at time.Time) error {
 	return s.write(ctx, "record the news of server "+o.Server, func(t tx) error {
 		server, err := oneServer(t, o.Server)
 		if err != nil || server.Phase == state.Pending || !slices.Contains(coming, server.Phase) {
 			return err
 		}
-		return settle(t, server, o, at)
+		if err := settle(t, server, o, at); err != nil || o.Doubt.IsZero() {
+			return err
+		}
+		return t.do("UPDATE stacks SET look_at = ?2, look_until = max(look_until, ?3) WHERE name = ?1", server.Stack, micros(at), micros(o.Doubt))
 	})
 }

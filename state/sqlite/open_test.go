@@ -292,13 +292,13 @@ func TestOpenReadOnly(t *testing.T) {
 	r, err := OpenReadOnly(t.Context(), s.path)
 	must(t, err)
 	defer r.Close()
-	wantEqual(t, "servers", names(get(t, r.Snapshot).Servers), []string{"a"})
+	wantEqual(t, "servers", names(get(t, snapshot(r)).Servers), []string{"a"})
 	grow(t, s, start, "s2", "b")
-	wantEqual(t, "servers after a commit", names(get(t, r.Snapshot).Servers), []string{"a", "b"})
+	wantEqual(t, "servers after a commit", names(get(t, snapshot(r)).Servers), []string{"a", "b"})
 	wantCode(t, r.SetPaused(t.Context(), true), state.Invalid, "for reading only", s.path)
 
 	must(t, s.Close()) // the reader outlives the server
-	wantEqual(t, "servers after the server's end", names(get(t, r.Snapshot).Servers), []string{"a", "b"})
+	wantEqual(t, "servers after the server's end", names(get(t, snapshot(r)).Servers), []string{"a", "b"})
 }
 
 func TestOpenReadOnlyOfAnOlderSchema(t *testing.T) {
@@ -337,7 +337,7 @@ func TestPaused(t *testing.T) {
 	s := newStore(t)
 	for _, yes := range []bool{false, true, true, false, false} {
 		must(t, s.SetPaused(t.Context(), yes))
-		if got := get(t, s.Paused); got != yes || get(t, s.Snapshot).Paused != yes {
+		if got := get(t, s.Paused); got != yes || get(t, snapshot(s)).Paused != yes {
 			t.Errorf("paused %t, want %t", got, yes)
 		}
 	}

@@ -49,7 +49,7 @@ func TestPrune(t *testing.T) {
 			return nil
 		}))
 	}
-	if last := get(t, s.Snapshot).Last; last.ID != 5 {
+	if last := get(t, snapshot(s)).Last; last.ID != 5 {
 		t.Errorf("the newest decision is %d, want 5", last.ID)
 	}
 

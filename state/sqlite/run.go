@@ -9,7 +9,7 @@ import (
 	"hangar/state"
 )
 
-const runColumns = `id, stack, pool, generation, phase, creates, deletes, forced, keeps,
+const runColumns = `id, stack, pool, generation, phase, creates, deletes, forced, keeps, imports,
 	verdict, error, diagnostics, started, planned, applying, finished`
 
 // unfinished is true of a run that has not ended; spelled as in the schema,
@@ -18,7 +18,7 @@ const unfinished = "phase IN ('planning', 'planned', 'applying')"
 
 func scanRun(r row) (run state.Run, err error) {
 	err = r.Scan(&run.ID, &run.Stack, &run.Pool, &run.Generation, &run.Phase,
-		asJSON{&run.Creates}, asJSON{&run.Deletes}, asJSON{&run.Forced}, asJSON{&run.Keeps},
+		asJSON{&run.Creates}, asJSON{&run.Deletes}, asJSON{&run.Forced}, asJSON{&run.Keeps}, asJSON{&run.Imports},
 		&run.Verdict, &run.Error, asJSON{&run.Diagnostics},
 		stamp{&run.Started}, stamp{&run.Planned}, stamp{&run.Applying}, stamp{&run.Finished})
 	return run, err
@@ -33,11 +33,12 @@ func oneRun(t tx, id int64) (state.Run, error) {
 }
 
 // BeginRun records the beginning of a run, planning, and returns it with what
-// is to be rendered: it creates the stack's pending servers, destroys its
-// stopping ones and keeps the others. When nothing is to be created or
-// destroyed, the stack's generation counts as applied, and the run, of ID 0,
-// is not recorded. It is a Conflict when a run of the stack has not ended, or
-// the last one did not end cleanly.
+// is to be rendered. It adopts devices that are known and in no state yet, and
+// nothing else then; otherwise it creates the stack's pending servers and
+// destroys its stopping ones. What is in the stack's state besides is kept.
+// When there is nothing to do, the stack's generation counts as applied, and
+// the run, of ID 0, is not recorded. It is a Conflict when a run of the stack
+// has not ended, or its devices are to be looked for first.
 func (s *Store) BeginRun(ctx context.Context, stack string, at time.Time) (run state.Run, ws state.Workspace, err error) {
 	err = s.write(ctx, "begin a run of stack "+stack, func(t tx) error {
 		if ws.Stack, err = oneStack(t, stack); err != nil {
@@ -46,12 +47,17 @@ func (s *Store) BeginRun(ctx context.Context, stack string, at time.Time) (run s
 		if err := idle(t, ws.Stack); err != nil {
 			return err
 		}
-		present, err := all(t, scanServer, "SELECT "+serverColumns+" FROM servers WHERE stack = ? AND phase <> 'stopped' ORDER BY name", stack)
+		present, err := presentIn(t, stack)
 		if err != nil {
 			return err
 		}
-		run, ws.Servers = intend(ws.Stack, present)
-		if len(run.Creates)+len(run.Deletes) == 0 {
+		inState, err := outputsOf(t, stack)
+		if err != nil {
+			return err
+		}
+		run, ws.Servers = intend(ws.Stack, present, inState)
+		ws.Imports = run.Imports
+		if len(run.Creates)+len(run.Deletes)+len(run.Imports) == 0 {
 			ws.Stack, err = converged(t, stack, at)
 			return err
 		}
@@ -68,7 +74,7 @@ func (s *Store) BeginRun(ctx context.Context, stack string, at time.Time) (run s
 // idle is a Conflict when no run of the stack may begin.
 func idle(t tx, stack state.Stack) error {
 	if stack.Unclean != "" {
-		return state.Errorf(state.Conflict, "it did not finish cleanly: %s", stack.Unclean)
+		return state.Errorf(state.Conflict, "its devices are to be looked for first: %s", stack.Unclean)
 	}
 	other, err := t.count("SELECT coalesce(max(id), 0) FROM runs WHERE stack = ? AND "+unfinished, stack.Name)
 	if err == nil && other != 0 {
@@ -77,26 +83,59 @@ func idle(t tx, stack state.Stack) error {
 	return err
 }
 
-// intend says what a run of the stack is to do, and to which servers it is to
-// bring it.
-func intend(stack state.Stack, servers []state.Server) (state.Run, []state.Server) {
+// Rested returns a stack with what is to be rendered into it while no run of
+// it is under way: what its state holds, and what is to be created next.
+func (s *Store) Rested(ctx context.Context, stack string) (ws state.Workspace, err error) {
+	err = s.read(ctx, "read stack "+stack, func(t tx) error {
+		if ws.Stack, err = oneStack(t, stack); err != nil {
+			return err
+		}
+		present, err := presentIn(t, stack)
+		if err != nil {
+			return err
+		}
+		inState, err := outputsOf(t, stack)
+		for _, s := range present {
+			if _, there := inState[s.Name]; there || s.Phase == state.Pending {
+				ws.Servers = append(ws.Servers, s)
+			}
+		}
+		return err
+	})
+	return ws, err
+}
+
+// intend says what a run of the stack is to do, and which servers are to be
+// rendered for it. A server whose device is in doubt, or is known to be absent,
+// is left to the looks.
+func intend(stack state.Stack, servers []state.Server, inState map[string]state.Device) (state.Run, []state.Server) {
 	run := state.Run{
 		Stack: stack.Name, Pool: stack.Pool, Generation: stack.Generation, Phase: state.RunPlanning,
-		Creates: []string{}, Deletes: []string{}, Forced: []string{}, Keeps: []string{}, Diagnostics: []state.Diagnostic{},
+		Creates: []string{}, Deletes: []string{}, Forced: []string{}, Keeps: []string{}, Imports: map[string]string{}, Diagnostics: []state.Diagnostic{},
+	}
+	for _, s := range servers {
+		if _, there := inState[s.Name]; !there && s.ID != "" && s.Phase != state.Pending && s.Doubt.IsZero() && s.Absent == "" {
+			run.Imports[s.Name] = s.ID
+		}
 	}
 	wanted := []state.Server{}
 	for _, s := range servers {
-		switch s.Phase {
-		case state.Stopping:
+		_, there := inState[s.Name]
+		_, imported := run.Imports[s.Name]
+		switch {
+		case imported:
+		case len(run.Imports) == 0 && s.Phase == state.Pending:
+			run.Creates = append(run.Creates, s.Name)
+		case len(run.Imports) == 0 && there && s.Phase == state.Stopping && !s.Booting():
 			run.Deletes = append(run.Deletes, s.Name)
 			if s.Forced {
 				run.Forced = append(run.Forced, s.Name)
 			}
 			continue
-		case state.Pending:
-			run.Creates = append(run.Creates, s.Name)
-		default:
+		case there:
 			run.Keeps = append(run.Keeps, s.Name)
+		default:
+			continue
 		}
 		wanted = append(wanted, s)
 	}
@@ -115,10 +154,11 @@ func converged(t tx, stack string, at time.Time) (state.Stack, error) {
 }
 
 // noteEmpty records since when a stack has been empty: no server of it is
-// billed and its state shows no device. Nothing joins it any more.
+// left, its state shows no device, and none is looked for. Nothing joins it any
+// more.
 func noteEmpty(t tx, stack string, at time.Time) error {
 	return t.do(`UPDATE stacks SET emptied = ?2, open = 0
-		WHERE name = ?1 AND emptied = 0 AND unclean = '' AND outputs = '{}'
+		WHERE name = ?1 AND emptied = 0 AND unclean = '' AND look_at = 0 AND outputs = '{}'
 			AND NOT EXISTS (SELECT 1 FROM servers WHERE servers.stack = stacks.name AND servers.phase <> 'stopped')`,
 		stack, micros(at))
 }
@@ -127,10 +167,10 @@ func addRun(t tx, run state.Run, at time.Time) (int64, error) {
 	if err := t.do("UPDATE stacks SET open = 0 WHERE name = ?", run.Stack); err != nil {
 		return 0, err
 	}
-	return t.count(`INSERT INTO runs (stack, pool, generation, phase, creates, deletes, forced, keeps, started)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+	return t.count(`INSERT INTO runs (stack, pool, generation, phase, creates, deletes, forced, keeps, imports, started)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 		run.Stack, run.Pool, run.Generation, run.Phase,
-		asJSON{run.Creates}, asJSON{run.Deletes}, asJSON{run.Forced}, asJSON{run.Keeps}, micros(at))
+		asJSON{run.Creates}, asJSON{run.Deletes}, asJSON{run.Forced}, asJSON{run.Keeps}, asJSON{run.Imports}, micros(at))
 }
 
 // Planned records a run's plan, masked as it is given, and the guard's
@@ -174,7 +214,8 @@ func (s *Store) BeginApply(ctx context.Context, run int64, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		if stack.Generation != r.Generation {
+		// An adoption is right whatever else is wanted.
+		if stack.Generation != r.Generation && len(r.Imports) == 0 {
 			return state.Errorf(state.Conflict, "the plan is stale: stack %s is at generation %d, the plan was made for %d", r.Stack, stack.Generation, r.Generation)
 		}
 		for _, server := range r.Deletes {
@@ -187,6 +228,9 @@ func (s *Store) BeginApply(ctx context.Context, run int64, at time.Time) error {
 				return err
 			}
 			if err := setPhase(t, server, state.Creating, fmt.Sprintf("run %d creates it", run), at); err != nil {
+				return err
+			}
+			if err := t.do("UPDATE servers SET began = ? WHERE name = ?", micros(at), server); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +15,7 @@ func TestBeginRun(t *testing.T) {
 	first, ws := begin(t, s, start.Add(time.Second), "s1")
 	wantEqual(t, "first run", first, state.Run{
 		ID: 1, Stack: "s1", Pool: "default", Generation: 1, Phase: state.RunPlanning, Started: after(time.Second),
-		Creates: []string{"a", "b", "c", "d"}, Deletes: []string{}, Forced: []string{}, Keeps: []string{}, Diagnostics: []state.Diagnostic{},
+		Creates: []string{"a", "b", "c", "d"}, Deletes: []string{}, Forced: []string{}, Keeps: []string{}, Imports: map[string]string{}, Diagnostics: []state.Diagnostic{},
 	})
 	wantEqual(t, "servers", names(ws.Servers), []string{"a", "b", "c", "d"})
 	wantEqual(t, "settings", ws.Stack.Settings, stackOf("s1").Settings)
@@ -23,6 +25,7 @@ func TestBeginRun(t *testing.T) {
 
 	must(t, s.Finish(t.Context(), state.Finish{Run: 1, Phase: state.RunDiscarded, At: start}))
 	applied(t, s, start, "s1")
+	shown(t, s, "s1", "a", "b", "c", "d")
 	must(t, s.Commit(t.Context(), state.Changes{At: start, Moves: []state.Move{
 		{Server: "a", From: state.Running, To: state.Stopping, Forced: true},
 		{Server: "b", From: state.Running, To: state.Stopping, Condemned: true},
@@ -56,8 +59,55 @@ func TestBeginRunWithNothingToDo(t *testing.T) {
 	if got := stackNow(t, s, "s2").Emptied; got != after(time.Minute) {
 		t.Errorf("a stack whose servers were all dropped was emptied %v", got)
 	}
-	wantEqual(t, "open stacks", get(t, s.Snapshot).Open, []state.Stack{})
+	wantEqual(t, "open stacks", get(t, snapshot(s)).Open, []state.Stack{})
 }
+
+// What a run does follows from the records and from what the stack's state
+// shows.
+func TestIntend(t *testing.T) {
+	device := func(id string) state.Device { return state.Device{ID: id} }
+	for _, tt := range []struct {
+		name                   string
+		servers                []state.Server
+		inState                string
+		creates, deletes, keep string
+		imports                map[string]string
+	}{
+		{name: "new ones", servers: []state.Server{{Name: "a", Phase: state.Pending}, {Name: "b", Phase: state.Running, Device: device("1")}}, inState: "b",
+			creates: "a", keep: "b"},
+		{name: "one to go", servers: []state.Server{{Name: "a", Phase: state.Stopping, Device: device("1")}}, inState: "a", deletes: "a"},
+		{name: "one to go that boots", servers: []state.Server{{Name: "a", Phase: state.Stopping, Device: state.Device{ID: "1", State: "booting"}}}, inState: "a", keep: "a"},
+		{name: "one in doubt", servers: []state.Server{{Name: "a", Phase: state.Creating, Doubt: start}, {Name: "b", Phase: state.Stopping, Device: device("1"), Doubt: start}}},
+		{name: "one that was lost", servers: []state.Server{{Name: "a", Phase: state.Failed, Absent: state.Lost}}},
+		{name: "an adoption comes alone", servers: []state.Server{
+			{Name: "a", Phase: state.Pending}, {Name: "b", Phase: state.Stopping, Device: device("1")}, {Name: "c", Phase: state.Running, Device: device("2")}},
+			inState: "b", keep: "b", imports: map[string]string{"c": "2"}},
+		{name: "one to go is adopted first", servers: []state.Server{{Name: "a", Phase: state.Stopping, Device: device("1")}}, imports: map[string]string{"a": "1"}},
+		{name: "one that is gone is not adopted", servers: []state.Server{{Name: "a", Phase: state.Shutdown, Device: device("1"), Absent: state.Missing}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inState := map[string]state.Device{}
+			for _, name := range strings.Fields(tt.inState) {
+				inState[name] = state.Device{ID: "1"}
+			}
+			run, rendered := intend(state.Stack{Name: "s1"}, tt.servers, inState)
+			if tt.imports == nil {
+				tt.imports = map[string]string{}
+			}
+			wantEqual(t, "imports", run.Imports, tt.imports)
+			wantEqual(t, "rest", [][]string{run.Creates, run.Deletes, run.Keeps}, [][]string{words(tt.creates), words(tt.deletes), words(tt.keep)})
+			want := append(words(tt.creates), words(tt.keep)...)
+			for name := range tt.imports {
+				want = append(want, name)
+			}
+			slices.Sort(want)
+			wantEqual(t, "rendered", names(rendered), want)
+		})
+	}
+}
+
+// words is the words of a text, never nil.
+func words(text string) []string { return append([]string{}, strings.Fields(text)...) }
 
 func TestPlanned(t *testing.T) {
 	s := newStore(t)
@@ -119,6 +169,7 @@ func TestStalePlansAreNotApplied(t *testing.T) {
 				_, err := s.writer.Exec("UPDATE servers SET phase = 'running' WHERE name = ?", name)
 				must(t, err)
 			}
+			shown(t, s, "s1", "old", "leaves")
 			moveTo(t, s, start, "leaves", state.Stopping)
 			run, _ := begin(t, s, start, "s1")
 			must(t, s.Planned(t.Context(), run.ID, start, state.Plan{}, "passed"))

@@ -9,14 +9,14 @@ import (
 
 const serverColumns = `name, pool, stack, phase, provider, capacity,
 	device_id, address, private_address, device_state, region, size, image,
-	reason, error, ordered, condemned, forced, progress_action, progress_elapsed,
+	machine, began, absent, doubt, reason, error, ordered, condemned, forced, progress_action, progress_elapsed,
 	created, updated, started, stopped, served, idle_since, quiet_since`
 
 func scanServer(r row) (s state.Server, err error) {
 	var elapsed int64
 	err = r.Scan(&s.Name, &s.Pool, &s.Stack, &s.Phase, &s.Provider, &s.Capacity,
 		&s.ID, &s.Address, &s.PrivateAddress, &s.State, &s.Region, &s.Size, &s.Image,
-		&s.Reason, &s.Error, &s.Ordered, &s.Condemned, &s.Forced, &s.Progress.Action, &elapsed,
+		&s.Machine, stamp{&s.Began}, &s.Absent, stamp{&s.Doubt}, &s.Reason, &s.Error, &s.Ordered, &s.Condemned, &s.Forced, &s.Progress.Action, &elapsed,
 		stamp{&s.Created}, stamp{&s.Updated}, stamp{&s.Started}, stamp{&s.Stopped},
 		stamp{&s.Served}, stamp{&s.IdleSince}, stamp{&s.QuietSince})
 	s.Progress.Elapsed = time.Duration(elapsed) * time.Microsecond

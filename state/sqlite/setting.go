@@ -10,7 +10,8 @@ import (
 
 // Instance returns the installation's id, by which its machines are tagged. At
 // the first call it is want or, when want is empty, made at random; it is kept
-// from then on. Another want than the kept one is Invalid.
+// from then on. Another want than the kept one is Invalid. Where it is want,
+// there may be machines of an installation whose records are lost: see Takeover.
 func (s *Store) Instance(ctx context.Context, want string) (id string, err error) {
 	err = s.write(ctx, "read the installation's id", func(t tx) error {
 		kept, found, err := one(t, plain[string], "SELECT value FROM settings WHERE name = 'instance'")
@@ -27,10 +28,24 @@ func (s *Store) Instance(ctx context.Context, want string) (id string, err error
 		}
 		if id = want; id == "" {
 			id = strings.ToLower(rand.Text()[:8]) // 40 bits
+		} else if err := t.do("INSERT INTO settings (name, value) VALUES ('takeover', 'not swept yet')"); err != nil {
+			return err
 		}
 		return t.do("INSERT INTO settings (name, value) VALUES ('instance', ?)", id)
 	})
 	return id, err
+}
+
+// Takeover says whether these records were begun under a given id and no sweep
+// has seen all devices since: what it finds was there before, and is a person's
+// to decide.
+func (s *Store) Takeover(ctx context.Context) (yes bool, err error) {
+	err = s.read(ctx, "read whether a sweep is the first one", func(t tx) error {
+		n, err := t.count("SELECT count(*) FROM settings WHERE name = 'takeover'")
+		yes = n > 0
+		return err
+	})
+	return yes, err
 }
 
 // Paused says whether an admin has paused the making and removing of servers.

@@ -7,8 +7,9 @@ import (
 	"hangar/state"
 )
 
-// Snapshot returns what the fast loop decides on, as of one instant.
-func (s *Store) Snapshot(ctx context.Context) (snap state.Snapshot, err error) {
+// Snapshot returns what the fast loop decides on, as of one instant; what is
+// spent of the creation budgets as of now.
+func (s *Store) Snapshot(ctx context.Context, now time.Time) (snap state.Snapshot, err error) {
 	err = s.read(ctx, "read a snapshot", func(t tx) error {
 		snap.Servers, err = all(t, scanServer, "SELECT "+serverColumns+" FROM servers WHERE phase <> 'stopped' ORDER BY created, name")
 		if err != nil {
@@ -23,7 +24,7 @@ func (s *Store) Snapshot(ctx context.Context) (snap state.Snapshot, err error) {
 		if snap.Open, err = all(t, scanStack, "SELECT "+stackColumns+" FROM stacks WHERE open = 1 ORDER BY created, name"); err != nil {
 			return err
 		}
-		if snap.Unclean, err = uncleanStacks(t); err != nil {
+		if snap.Spent, err = spent(t, now); err != nil {
 			return err
 		}
 		last, err := newestDecisions(t, 0, 1)
@@ -35,14 +36,23 @@ func (s *Store) Snapshot(ctx context.Context) (snap state.Snapshot, err error) {
 	return snap, err
 }
 
-// uncleanStacks returns why each stack that is not planned again is not.
-func uncleanStacks(t tx) (map[string]string, error) {
-	stacks, err := all(t, scanStack, "SELECT "+stackColumns+" FROM stacks WHERE unclean <> ''")
-	why := make(map[string]string, len(stacks))
-	for _, s := range stacks {
-		why[s.Name] = s.Unclean
+// spent counts, by pool, the creates of the last hour that have served nothing
+// so far.
+func spent(t tx, now time.Time) (map[string]state.Spent, error) {
+	type poolSpent struct {
+		pool string
+		state.Spent
 	}
-	return why, err
+	rows, err := all(t, func(r row) (p poolSpent, err error) {
+		err = r.Scan(&p.pool, &p.Creates, stamp{&p.Oldest})
+		return p, err
+	}, `SELECT pool, count(*), min(began) FROM servers
+		WHERE began > ? AND served = 0 AND absent <> 'refused' GROUP BY pool`, micros(now.Add(-time.Hour)))
+	byPool := make(map[string]state.Spent, len(rows))
+	for _, r := range rows {
+		byPool[r.pool] = r.Spent
+	}
+	return byPool, err
 }
 
 func scanBackoff(r row) (b state.Backoff, err error) {
@@ -66,11 +76,26 @@ func (s *Store) Due(ctx context.Context, now time.Time) (stacks []state.Stack, e
 	return stacks, err
 }
 
+// Looks returns the stacks whose devices are to be looked for now. What a run
+// is about to do is waited for; in the course of an apply a look only judges
+// what that has left in doubt.
+func (s *Store) Looks(ctx context.Context, now time.Time) (stacks []state.Stack, err error) {
+	err = s.read(ctx, "find stacks to look at", func(t tx) error {
+		stacks, err = all(t, scanStack, "SELECT "+stackColumns+` FROM stacks WHERE look_at > 0 AND look_at <= ?
+			AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.stack = stacks.name AND runs.phase IN ('planning', 'planned'))
+			ORDER BY look_at, name`, micros(now))
+		return err
+	})
+	return stacks, err
+}
+
 // NextRetry returns the earliest time after now at which a stack becomes due
-// again; zero when none waits.
+// again, or is to be looked at; zero when none waits.
 func (s *Store) NextRetry(ctx context.Context, now time.Time) (retry time.Time, err error) {
 	err = s.read(ctx, "find the next retry", func(t tx) error {
-		next, err := t.count("SELECT coalesce(min(retry_at), 0) FROM stacks WHERE "+unconverged+" AND retry_at > ?", micros(now))
+		next, err := t.count(`SELECT coalesce(min(at), 0) FROM (
+			SELECT retry_at AS at FROM stacks WHERE `+unconverged+` AND retry_at > ?1
+			UNION ALL SELECT look_at FROM stacks WHERE look_at > ?1)`, micros(now))
 		retry = instant(next)
 		return err
 	})

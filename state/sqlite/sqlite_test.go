@@ -187,3 +187,19 @@ func stackNames(stacks []state.Stack) []string {
 	}
 	return list
 }
+
+// snapshot reads what the fast loop decides on, a minute after the start.
+func snapshot(s *Store) func(context.Context) (state.Snapshot, error) {
+	return func(ctx context.Context) (state.Snapshot, error) { return s.Snapshot(ctx, start.Add(time.Minute)) }
+}
+
+// shown records that a stack's state shows the devices of servers.
+func shown(t testing.TB, s *Store, stack string, servers ...string) {
+	t.Helper()
+	devices := map[string]state.Device{}
+	for _, name := range servers {
+		devices[name] = state.Device{ID: "id-" + name}
+	}
+	_, err := s.writer.Exec("UPDATE stacks SET outputs = ? WHERE name = ?", asJSON{devices}, stack)
+	must(t, err)
+}

@@ -7,11 +7,11 @@ import (
 )
 
 const stackColumns = `name, pool, provider, candidate, settings, module, resource,
-	generation, applied, unclean, failures, retry_at, created, emptied`
+	tag, generation, applied, unclean, look_at, look_until, failures, retry_at, created, emptied`
 
 func scanStack(r row) (s state.Stack, err error) {
 	err = r.Scan(&s.Name, &s.Pool, &s.Provider, &s.Candidate, asJSON{&s.Settings}, &s.Module, &s.Resource,
-		&s.Generation, &s.Applied, &s.Unclean, &s.Failures, stamp{&s.RetryAt}, stamp{&s.Created}, stamp{&s.Emptied})
+		&s.Tag, &s.Generation, &s.Applied, &s.Unclean, stamp{&s.LookAt}, stamp{&s.LookUntil}, &s.Failures, stamp{&s.RetryAt}, stamp{&s.Created}, stamp{&s.Emptied})
 	return s, err
 }
 
@@ -48,9 +48,51 @@ func (s *Store) Outputs(ctx context.Context, stack string) (devices map[string]s
 		if _, err := oneStack(t, stack); err != nil {
 			return err
 		}
-		return t.sql.QueryRowContext(ctx, "SELECT outputs FROM stacks WHERE name = ?", stack).Scan(asJSON{&devices})
+		devices, err = outputsOf(t, stack)
+		return err
 	})
 	return devices, err
+}
+
+// Sight returns what a look at a stack starts from, as of one instant: the
+// stack, its servers that are not stopped, the devices that its newest recorded
+// state shows, by server, its newest run (of ID 0 when it has none) and its
+// newest state version without its bytes, nil when it has none.
+func (s *Store) Sight(ctx context.Context, stack string) (sight state.Sight, err error) {
+	err = s.read(ctx, "look at stack "+stack, func(t tx) error {
+		if sight.Stack, err = oneStack(t, stack); err != nil {
+			return err
+		}
+		if sight.Servers, err = presentIn(t, stack); err != nil {
+			return err
+		}
+		if sight.InState, err = outputsOf(t, stack); err != nil {
+			return err
+		}
+		if sight.Run, err = newestRun(t, stack); err != nil {
+			return err
+		}
+		version, found, err := one(t, scanVersion, "SELECT "+versionColumns+" FROM versions WHERE stack = ? ORDER BY id DESC LIMIT 1", stack)
+		if found {
+			sight.Version = &version
+		}
+		return err
+	})
+	return sight, err
+}
+
+func presentIn(t tx, stack string) ([]state.Server, error) {
+	return all(t, scanServer, "SELECT "+serverColumns+" FROM servers WHERE stack = ? AND phase <> 'stopped' ORDER BY name", stack)
+}
+
+func outputsOf(t tx, stack string) (devices map[string]state.Device, err error) {
+	err = t.sql.QueryRowContext(t.ctx, "SELECT outputs FROM stacks WHERE name = ?", stack).Scan(asJSON{&devices})
+	return devices, err
+}
+
+func newestRun(t tx, stack string) (state.Run, error) {
+	run, _, err := one(t, scanRun, "SELECT "+runColumns+" FROM runs WHERE stack = ? ORDER BY id DESC LIMIT 1", stack)
+	return run, err
 }
 
 const versionColumns = "stack, serial, lineage, sha256, size, run, at"

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"hangar/state"
+	"hangar/tfmodules"
+)
+
+type auditCommand struct {
+	Adopt   bool `xor:"what" help:"Take over the machines that are held for a decision: those of an installation whose records are lost."`
+	Destroy bool `xor:"what" help:"Remove them instead, each when no build is on it."`
+	JSON    bool `name:"json" help:"Print JSON."`
+}
+
+func (auditCommand) Help() string {
+	return "Takes the same environment as hangar serve. A running server is asked to look now; without one the look is made here, on a copy of the records, and changes nothing.\n\n" +
+		"Exit code 0: nothing found. 2: something was found. 1: the provider could not be looked at.\n\n" +
+		"After a lost volume: start hangar serve with an empty data folder and DRONE_INSTANCE set to the old installation's id (the tag hangar-instance of its machines). hangar audit then shows the old machines, and --adopt or --destroy says what becomes of them."
+}
+
+// exitStatus ends the program with a code, and without a word.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Run shows how the provider's machines differ from the records.
+func (c auditCommand) Run(p *program) error {
+	cfg, err := parseConfig(p.environ)
+	if err != nil {
+		// Not with the code of a mistake in the settings, which is that of a finding.
+		return errors.New(err.Error())
+	}
+	audit, err := c.look(p, cfg)
+	if err != nil {
+		return err
+	}
+	if err := c.print(p.stdout, audit); err != nil {
+		return err
+	}
+	switch {
+	case audit.Error != "":
+		return exitStatus(1)
+	case len(audit.Findings) > 0:
+		return exitStatus(2)
+	}
+	return nil
+}
+
+func (c auditCommand) look(p *program, cfg Config) (state.Audit, error) {
+	url, err := runningServer(cfg.Data)
+	if err != nil {
+		return state.Audit{}, err
+	}
+	action := ""
+	switch {
+	case c.Adopt:
+		action = "adopt"
+	case c.Destroy:
+		action = "destroy"
+	}
+	if url == "" && action != "" {
+		return state.Audit{}, errors.New("no hangar serve is running on the data folder " + cfg.Data + ": start it first; it is what takes machines over or removes them")
+	}
+	if url == "" {
+		return auditHere(p, cfg)
+	}
+	if action != "" { // shown before anything is done
+		before, err := askAudit(p.ctx, cfg, url, "")
+		if err != nil {
+			return before, err
+		}
+		if !c.JSON {
+			if err := c.print(p.stdout, before); err != nil {
+				return before, err
+			}
+			fmt.Fprintf(p.stdout, "\nAfter --%s:\n", action)
+		}
+	}
+	return askAudit(p.ctx, cfg, url, action)
+}
+
+// askAudit has a running server look, and do what is asked.
+func askAudit(ctx context.Context, cfg Config, url, action string) (audit state.Audit, err error) {
+	if action != "" {
+		action = "?action=" + action
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/audit"+action, nil)
+	if err != nil {
+		return audit, err
+	}
+	request.Header.Set("Authorization", "Bearer "+cfg.ServerToken)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return audit, fmt.Errorf("ask the running hangar: %w", err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return audit, fmt.Errorf("ask the running hangar: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		var failure struct{ Message string }
+		_ = json.Unmarshal(body, &failure) // the status tells, when this does not
+		return audit, fmt.Errorf("the running hangar at %s says: %s", url, cmp.Or(failure.Message, answer.Status))
+	}
+	if err := json.Unmarshal(body, &audit); err != nil {
+		return audit, fmt.Errorf("read the answer of %s: %w", url, err)
+	}
+	return audit, nil
+}
+
+// auditHere makes a real sweep on a copy of the records, in a folder that is
+// removed at the end.
+func auditHere(p *program, cfg Config) (audit state.Audit, err error) {
+	scratch, err := os.MkdirTemp("", "hangar-audit-")
+	if err != nil {
+		return audit, fmt.Errorf("make a folder to look from: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	store, err := copyRecords(p.ctx, p.stderr, cfg.databasePath(), filepath.Join(scratch, "database.sqlite"))
+	if err != nil {
+		return audit, err
+	}
+	defer store.Close()
+	instance, err := store.Instance(p.ctx, cfg.Instance)
+	if err != nil {
+		return audit, err
+	}
+	module, err := tfmodules.Shipped("packet")
+	if err != nil {
+		return audit, err
+	}
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, agents{})
+	if err != nil {
+		return audit, err
+	}
+	aside, err := runner.Scratch(p.ctx, scratch)
+	if err != nil {
+		return audit, err
+	}
+	if err := aside.Install(module); err != nil {
+		return audit, err
+	}
+	sweeper := newSweeper(cfg, store, aside, cfg.pools(module), instance)
+	sweeper.Log = slog.New(slog.DiscardHandler)
+	return sweeper.Sweep(p.ctx)
+}
+
+// print shows an audit as a person, or a program, reads it.
+func (c auditCommand) print(out io.Writer, audit state.Audit) error {
+	if c.JSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(audit)
+	}
+	if audit.Error != "" {
+		fmt.Fprintf(out, "The provider could not be looked at: %s\n", audit.Error)
+	}
+	fmt.Fprintf(out, "%d machines of this installation at %s; %s\n", audit.Devices, audit.At.Local().Format(time.DateTime), plural(len(audit.Findings), "finding"))
+	if len(audit.Findings) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nKIND\tDEVICE\tSERVER\tSTACK\tSINCE\tDETAIL\tACTION")
+	for _, f := range audit.Findings {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Kind, cmp.Or(f.Device, "-"), cmp.Or(f.Server, "-"), cmp.Or(f.Stack, "-"),
+			f.First.Local().Format(time.DateTime), f.Detail, f.Action)
+	}
+	return w.Flush()
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

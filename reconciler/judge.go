@@ -1,0 +1,293 @@
+package reconciler
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"hangar/state"
+)
+
+// scene is everything from which a look judges a stack: what the records say
+// of it, what its Terraform state shows, and what a census found. It is a value;
+// judging it is pure.
+type scene struct {
+	sight    state.Sight
+	inState  map[string]state.Device // devices of the state as it is now, by server
+	applying bool                    // an apply of the stack is under way: only what is in doubt is judged
+
+	instance string
+	settle   time.Duration
+	began    time.Time         // when the census began
+	blind    bool              // there is no way to ask the provider
+	found    []state.Found     // by the stack's tag
+	owners   map[string]string // servers that are known to have a device, of any stack, by device id
+}
+
+// judgement is what follows from a scene.
+type judgement struct {
+	sightings []state.Sighting
+	doubles   []double      // devices to be destroyed in recovery stacks of their own
+	strays    []state.Found // devices of this stack that none of its servers accounts for
+	open      bool          // something is not decided yet: to be looked at again soon
+	undone    bool          // a destruction of which terraform told has not happened
+	raise     bool          // there may be something to adopt or to destroy
+}
+
+// double is a second device of one server.
+type double struct {
+	of    state.Server
+	found state.Found
+}
+
+func (sc scene) judge() judgement {
+	var j judgement
+	own := map[string]*state.Found{}         // the server's known device, as the census shows it
+	candidates := map[string][]state.Found{} // devices with the server's name that no server is known to have
+	byName := map[string]bool{}
+	for _, s := range sc.sight.Servers {
+		byName[s.Name] = true
+	}
+	for i, f := range sc.found {
+		if f.Instance != sc.instance {
+			continue // another installation's: never touched
+		}
+		switch owner, known := sc.owners[f.ID]; {
+		case known && byName[owner]:
+			own[owner] = &sc.found[i]
+		case known: // of another stack
+		case sc.sight.Stack.Tag == "" && byName[f.Server]:
+			candidates[f.Server] = append(candidates[f.Server], f)
+		case sc.sight.Stack.Tag == "":
+			j.strays = append(j.strays, f)
+		}
+	}
+	for _, s := range sc.sight.Servers {
+		if sc.applying && s.Doubt.IsZero() {
+			continue
+		}
+		// The likeliest to work comes first.
+		slices.SortStableFunc(candidates[s.Name], func(a, b state.Found) int {
+			return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ID, b.ID))
+		})
+		sc.judgeServer(&j, s, own[s.Name], candidates[s.Name])
+	}
+	return j
+}
+
+// rank orders devices by how likely they are to work.
+func rank(f state.Found) int {
+	return slices.Index([]state.FoundState{state.FoundActive, state.FoundOther, state.FoundBooting, state.FoundFailed, state.FoundLeaving}, f.State)
+}
+
+// judgeServer judges one server: own is its known device, when the census shows
+// it, and others are devices with its name that nobody is known to have.
+func (sc scene) judgeServer(j *judgement, s state.Server, own *state.Found, others []state.Found) {
+	others = slices.DeleteFunc(slices.Clone(others), func(f state.Found) bool { return f.State == state.FoundLeaving })
+	if own != nil && own.State == state.FoundLeaving {
+		own = nil
+	}
+	_, inState := sc.inState[s.Name]
+	if s.ID == "" && inState {
+		// The state knows more than the records, which missed the end of a run.
+		s.ID = sc.inState[s.Name].ID
+		if at := slices.IndexFunc(others, func(f state.Found) bool { return f.ID == s.ID }); at >= 0 {
+			own, others = &others[at], slices.Delete(slices.Clone(others), at, at+1)
+		}
+		sc.see(j, s, own, "shown by the stack's state")
+		return
+	}
+	if s.ID == "" && len(others) > 0 {
+		own, others = &others[0], others[1:]
+	}
+	for _, f := range others {
+		j.doubles = append(j.doubles, double{s, f})
+	}
+	switch {
+	case own != nil:
+		sc.see(j, s, own, "found by a census, and adopted")
+	default:
+		sc.miss(j, s, inState)
+	}
+}
+
+// see judges a server whose device is there: f, or, when it is known from the
+// state alone, nil.
+func (sc scene) see(j *judgement, s state.Server, f *state.Found, how string) {
+	to := state.Sighting{Seen: s, To: s.Phase, Device: s.Device}
+	adopted := sc.recorded(s.Name).ID == ""
+	to.Seen = sc.recorded(s.Name)
+	if f == nil {
+		to.Device = sc.inState[s.Name]
+	} else {
+		to.Device.ID, to.Device.State = f.ID, string(f.State)
+		to.Device.Address = cmp.Or(f.Address, to.Device.Address)
+	}
+	booting := to.Device.State == string(state.FoundBooting)
+	_, inState := sc.inState[s.Name]
+
+	switch {
+	case f != nil && f.State == state.FoundFailed && s.Phase.Wanted() && s.Phase != state.Shutdown:
+		to.To, to.Reason, to.Error = state.Failed, "its device has failed", fmt.Sprintf("the provider says that device %s has failed", f.ID)
+	case s.Phase == state.Failed && s.Absent != "":
+		// Given up before: another has taken its place.
+		to.Reason = fmt.Sprintf("device %s turned up late; it is to be destroyed", to.Device.ID)
+	case s.Phase == state.Creating, s.Phase == state.Created, s.Phase == state.Failed && !s.Doubt.IsZero():
+		to.To, to.Reason = state.Running, fmt.Sprintf("its device %s was %s", to.Device.ID, how)
+		if booting {
+			to.To, to.Reason = state.Created, to.Reason+"; it boots"
+		} else if !adopted && s.Phase == state.Created {
+			to.Reason = "its device is active"
+		}
+	case s.Phase == state.Stopping && !inState && !s.Doubt.IsZero() && !adopted:
+		to.Reason = fmt.Sprintf("device %s is there, although terraform called it destroyed: destroyed once more", to.Device.ID)
+		j.undone = true
+	case s.Phase == state.Stopping && s.Booting() && !booting:
+		to.Reason = "its device has booted, and can be destroyed"
+	}
+	j.open = j.open || booting && (to.To == state.Created || to.To == state.Stopping)
+	if to.To != to.Seen.Phase || to.Device != to.Seen.Device || to.Seen.Absent != "" || !to.Seen.Doubt.IsZero() || to.Reason != "" {
+		j.sightings, j.raise = append(j.sightings, to), true
+	}
+}
+
+// recorded is a server as the records have it.
+func (sc scene) recorded(name string) state.Server {
+	at := slices.IndexFunc(sc.sight.Servers, func(s state.Server) bool { return s.Name == name })
+	return sc.sight.Servers[at]
+}
+
+// miss judges a server whose device the census does not show. A device that
+// may yet appear is waited for; one that is only absent from a list is judged
+// by a sweep, which reads the whole of it.
+func (sc scene) miss(j *judgement, s state.Server, inState bool) {
+	to := state.Sighting{Seen: s, To: s.Phase, Device: s.Device, Absent: s.Absent}
+	decided := !s.Doubt.IsZero() && !sc.began.Before(s.Doubt)
+	gone := func(phase state.Phase, absent state.Absence, reason string) {
+		to.To, to.Absent, to.Reason = phase, absent, reason
+		j.sightings = append(j.sightings, to)
+	}
+	switch {
+	case s.Phase == state.Pending:
+	case s.Phase == state.Stopping && inState: // for the next run
+		j.raise = true
+	case s.Phase == state.Stopping && s.Doubt.IsZero() && s.ID != "" && s.Absent == "" && !sc.blind:
+		gone(state.Stopped, "", "its device is gone: the provider no longer shows it")
+	case s.Phase == state.Stopping && (decided || s.Doubt.IsZero()):
+		gone(state.Stopped, s.Absent, sc.verified())
+	case s.Phase == state.Failed && s.Absent == state.Refused:
+		if sc.began.Before(sc.sight.Stack.LookUntil) {
+			j.open = true
+			return
+		}
+		gone(state.Stopped, state.Refused, "the provider refused to create it, and no device of it has appeared")
+	case s.Phase == state.Failed && s.Absent != "": // for the next sweep
+	case decided && s.ID == "":
+		to.Error = "no device of it was found by " + clock(sc.began) + "; should one turn up, it is destroyed"
+		if s.Phase == state.Shutdown {
+			gone(state.Stopped, state.Lost, "no device of it was found")
+			return
+		}
+		gone(state.Failed, state.Lost, "no device of it was found; another server takes its place")
+	case decided && !inState:
+		to.Error = fmt.Sprintf("its device %s is gone: neither terraform nor the provider shows it", s.ID)
+		gone(state.Failed, state.Missing, "its device is gone")
+	case s.Phase == state.Failed && s.ID != "" && s.Doubt.IsZero() && !sc.blind:
+		if inState {
+			to.Condemned = true
+			gone(state.Stopping, "", "its device is gone: to be removed from the state")
+			j.raise = true
+			return
+		}
+		gone(state.Stopped, "", "its device is gone")
+	case !s.Doubt.IsZero():
+		j.open = true
+	case s.ID != "" && !inState && !sc.blind:
+		// To be adopted, and not there any more.
+		to.Doubt = sc.began.Add(sc.settle)
+		j.sightings, j.open = append(j.sightings, to), true
+	}
+}
+
+// verified is how a destruction was verified, in words.
+func (sc scene) verified() string {
+	if sc.blind {
+		return "its device is destroyed, as terraform says; its module has no census to verify it"
+	}
+	return "its device is destroyed: the provider no longer shows it"
+}
+
+// changes makes of a judgement what the store is to commit.
+func (sc scene) changes(j judgement, retryAt time.Time) state.Changes {
+	c := state.Changes{At: sc.began, Sightings: j.sightings}
+	stack := sc.sight.Stack
+	look := state.Look{
+		Seen: stack, Run: sc.sight.Run.ID, RunPhase: sc.sight.Run.Phase,
+		Clean: !sc.applying, Raise: j.raise, Next: sc.next(j),
+	}
+	if j.undone {
+		look.Failed, look.RetryAt = true, retryAt
+	}
+	if !sc.applying && !maps.Equal(sc.inState, sc.sight.InState) {
+		look.Outputs, look.Raise = sc.inState, true
+	}
+	c.Looks = []state.Look{look}
+	for _, d := range j.doubles {
+		s, r := recovery(d, stack, sc.began)
+		c.Stacks, c.Servers = append(c.Stacks, r), append(c.Servers, s)
+		c.Findings = append(c.Findings, state.Finding{
+			Kind: state.Duplicate, Device: d.found.ID, Server: d.of.Runner(), Stack: cmp.Or(stack.Tag, stack.Name), Address: d.found.Address,
+			Detail: fmt.Sprintf("a second device of server %s", d.of.Runner()), Action: fmt.Sprintf("destroyed as server %s when no stage is on it", s.Name),
+		})
+	}
+	return c
+}
+
+// next is when to look again: soon while something is open, less often the
+// longer it has been, and once more when the settle time is over.
+func (sc scene) next(j judgement) time.Time {
+	until := sc.sight.Stack.LookUntil
+	elapsed := sc.began.Sub(until.Add(-sc.settle))
+	soon := sc.began.Add(max(sc.settle/60, min(elapsed/2, sc.settle/6)))
+	switch {
+	case j.open && sc.began.Before(until):
+		return earlier(soon, until)
+	case j.open:
+		return soon
+	case sc.began.Before(until):
+		return until
+	}
+	return time.Time{}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// recovery makes the stack, and the server in it, by which a double is
+// destroyed: its name is taken in its own stack.
+func recovery(d double, of state.Stack, at time.Time) (state.Server, state.Stack) {
+	stack := of
+	stack.Name, stack.Tag, stack.Generation = of.Pool+"-"+random(8), cmp.Or(of.Tag, of.Name), 1
+	stack.Created, stack.LookAt, stack.LookUntil = at, time.Time{}, time.Time{}
+	if d.found.State == state.FoundBooting {
+		stack.LookAt = at.Add(time.Second)
+	}
+	return state.Server{
+		Name: sibling(d.of.Name), Pool: d.of.Pool, Stack: stack.Name, Phase: state.Shutdown, Machine: d.of.Runner(),
+		Provider: d.of.Provider, Capacity: d.of.Capacity, Condemned: true, Created: at, Started: at,
+		Device: state.Device{ID: d.found.ID, Address: d.found.Address, State: string(d.found.State)},
+		Reason: fmt.Sprintf("device %s is a second one of server %s: it is destroyed when no stage is on it", d.found.ID, d.of.Runner()),
+	}, stack
+}
+
+// sibling is a new name that begins as a server's does.
+func sibling(name string) string {
+	const drawn = 8
+	return name[:max(0, len(name)-drawn)] + random(drawn)
+}

@@ -1,0 +1,343 @@
+package reconciler
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"hangar/state"
+)
+
+// Asker asks the provider which devices there are.
+type Asker interface {
+	Census(ctx context.Context, q state.Question) ([]state.Found, error)
+	// Scope names what a census of a module with these settings looks through:
+	// two that see the same devices have the same one.
+	Scope(module string, settings map[string]any) (string, error)
+}
+
+// SweepStore is what the sweep needs of the store.
+type SweepStore interface {
+	Snapshot(ctx context.Context, now time.Time) (state.Snapshot, error)
+	Stacks(ctx context.Context) ([]state.Stack, error)
+	Unfinished(ctx context.Context) ([]state.Run, error)
+	Findings(ctx context.Context) ([]state.Finding, error)
+	Takeover(ctx context.Context) (bool, error)
+	Commit(ctx context.Context, c state.Changes) error
+	LookAgain(ctx context.Context, stack string, at time.Time, unclean string) error
+}
+
+// Sweeper compares the provider's own list with the records: now and then,
+// and whenever it is poked. Nothing waits for it.
+type Sweeper struct {
+	Store SweepStore
+	Asker Asker
+	Pools []state.Pool
+
+	Instance string        // whose devices are ours
+	Interval time.Duration // between sweeps
+	Confirm  time.Duration // until what a sweep found must be found again to count
+
+	Now  func() time.Time
+	Log  *slog.Logger
+	Look func() // called when there is something to look at, or to do
+
+	wake chan struct{}
+	turn sync.Mutex // one sweep at a time
+
+	mu   sync.Mutex
+	last state.Audit // without its findings
+}
+
+// NewSweeper returns a Sweeper with the defaults of the settings.
+func NewSweeper(store SweepStore, asker Asker, pools []state.Pool, instance string) *Sweeper {
+	return &Sweeper{
+		Store: store, Asker: asker, Pools: pools, Instance: instance,
+		Interval: 10 * time.Minute, Confirm: time.Minute,
+		Now: time.Now, Log: slog.Default(), Look: func() {},
+		wake: make(chan struct{}, 1),
+	}
+}
+
+// Poke asks for a sweep at once. It never blocks; pokes coalesce.
+func (s *Sweeper) Poke() { poke(s.wake) }
+
+// Run sweeps now, every Interval, when what was found is to be confirmed, and
+// whenever it is poked, until ctx ends. A sweep that fails ends nothing.
+func (s *Sweeper) Run(ctx context.Context) error {
+	for {
+		audit, err := s.sweep(ctx, undecided)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			s.Log.Error("the sweep failed; nothing is concluded", "error", err)
+		}
+		alarm := time.NewTimer(s.until(audit, err))
+		select {
+		case <-ctx.Done():
+		case <-alarm.C:
+		case <-s.wake:
+			// Pokes come in bursts, one for every run: what follows the first
+			// within a moment is seen by the same sweep.
+			select {
+			case <-ctx.Done():
+			case <-time.After(min(time.Second, s.Confirm/4)):
+			}
+		}
+		alarm.Stop()
+	}
+}
+
+// until is how long the next sweep waits: less than Interval when something
+// is to be confirmed, or could not be read.
+func (s *Sweeper) until(audit state.Audit, err error) time.Duration {
+	wait := s.Interval
+	if err != nil || audit.Error != "" {
+		wait = min(wait, s.Confirm)
+	}
+	for _, f := range audit.Findings {
+		if !f.Held && (f.Kind == state.Orphan || f.Kind == state.Gone) {
+			if due := f.First.Add(s.Confirm); f.Last.Before(due) {
+				wait = min(wait, due.Sub(s.Now()))
+			}
+		}
+	}
+	return max(wait, 50*time.Millisecond)
+}
+
+// Last returns what the newest sweep found, as far as it has not ended since.
+func (s *Sweeper) Last(ctx context.Context) (state.Audit, error) {
+	s.mu.Lock()
+	audit := s.last
+	s.mu.Unlock()
+	var err error
+	audit.Findings, err = s.Store.Findings(ctx)
+	return audit, err
+}
+
+// Sweep makes one sweep, and does what follows from it.
+func (s *Sweeper) Sweep(ctx context.Context) (state.Audit, error) { return s.asked(ctx, undecided) }
+
+// Adopt makes a sweep and takes over the devices that were held for a person's
+// decision: machines of an installation whose records are lost.
+func (s *Sweeper) Adopt(ctx context.Context) (state.Audit, error) { return s.asked(ctx, adopt) }
+
+// Destroy makes a sweep and destroys the devices that were held for a person's
+// decision, each when no stage is on it.
+func (s *Sweeper) Destroy(ctx context.Context) (state.Audit, error) { return s.asked(ctx, destroy) }
+
+// asked makes a sweep on demand. What it found is confirmed in time.
+func (s *Sweeper) asked(ctx context.Context, wish decision) (state.Audit, error) {
+	audit, err := s.sweep(ctx, wish)
+	if wait := s.until(audit, err); wait < s.Interval {
+		time.AfterFunc(wait, s.Poke)
+	}
+	return audit, err
+}
+
+// decision is what a person wants done with devices that were held.
+type decision int
+
+const (
+	undecided decision = iota
+	adopt
+	destroy
+)
+
+func (s *Sweeper) sweep(ctx context.Context, wish decision) (state.Audit, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	for try := 1; ; try++ {
+		v, audit, err := s.look(ctx)
+		if err != nil {
+			return state.Audit{}, fmt.Errorf("sweep: %w", err)
+		}
+		v.wish = wish
+		c, looks := v.judge()
+		c.At = audit.At
+		err = s.Store.Commit(ctx, c)
+		if state.CodeOf(err) == state.Conflict && try < 5 {
+			continue // something has moved on since: look again
+		}
+		if err != nil {
+			return state.Audit{}, fmt.Errorf("record a sweep: %w", err)
+		}
+		for _, stack := range looks {
+			if err := s.Store.LookAgain(ctx, stack, s.Now(), ""); err != nil {
+				return state.Audit{}, fmt.Errorf("sweep: %w", err)
+			}
+		}
+		if audit.Error = v.trouble(); audit.Error != "" {
+			s.Log.Warn("a sweep could not look everywhere; nothing is concluded from it", "error", audit.Error)
+		}
+		s.mu.Lock()
+		s.last = audit
+		s.mu.Unlock()
+		s.tell(c, v.earlier)
+		if len(looks)+len(c.Sightings)+len(c.Servers) > 0 {
+			s.Look()
+		}
+		return s.Last(ctx)
+	}
+}
+
+// tell logs what is new.
+func (s *Sweeper) tell(c state.Changes, earlier []state.Finding) {
+	known := make(map[findingKey]bool)
+	for _, f := range earlier {
+		known[keyOf(f)] = true
+	}
+	for _, f := range c.Findings {
+		if !known[keyOf(f)] {
+			s.Log.Warn("found", "kind", f.Kind, "device", f.Device, "server", f.Server, "stack", f.Stack, "detail", f.Detail, "action", f.Action)
+		}
+	}
+	for _, x := range c.Sightings {
+		s.Log.Info("sweep", "server", x.Seen.Name, "phase", x.To, "absent", x.Absent, "reason", x.Reason)
+	}
+	for _, x := range c.Servers {
+		s.Log.Warn("sweep", "server", x.Name, "device", x.ID, "phase", x.Phase, "reason", x.Reason)
+	}
+}
+
+// look asks every provider, then reads the records.
+func (s *Sweeper) look(ctx context.Context) (view, state.Audit, error) {
+	v := view{instance: s.Instance, confirm: s.Confirm, pools: s.Pools, began: s.Now().UTC().Truncate(time.Microsecond)}
+	audit := state.Audit{At: v.began}
+	questions, err := s.questions(ctx)
+	if err != nil {
+		return v, audit, err
+	}
+	for _, q := range questions {
+		a := area{scope: q.scope, template: q.template}
+		a.found, a.err = s.Asker.Census(ctx, q.Question)
+		if ctx.Err() != nil {
+			return v, audit, ctx.Err()
+		}
+		v.areas = append(v.areas, a)
+		for _, f := range a.found {
+			if f.Instance == s.Instance && f.State != state.FoundLeaving {
+				audit.Devices++
+			}
+		}
+	}
+	snap, err := s.Store.Snapshot(ctx, v.began)
+	if err != nil {
+		return v, audit, err
+	}
+	v.servers = snap.Servers
+	if v.stacks, v.scopes, err = s.stacks(ctx); err != nil {
+		return v, audit, err
+	}
+	runs, err := s.Store.Unfinished(ctx)
+	if err != nil {
+		return v, audit, err
+	}
+	v.busy = make(map[string]bool)
+	for _, r := range runs {
+		v.busy[r.Stack] = true
+	}
+	if v.takeover, err = s.Store.Takeover(ctx); err != nil {
+		return v, audit, err
+	}
+	v.earlier, err = s.Store.Findings(ctx)
+	return v, audit, err
+}
+
+// question is what one provider account is asked.
+type question struct {
+	state.Question
+	scope    string
+	template state.Stack // what a recovery stack there is made after
+}
+
+// questions are the questions by which everything is seen once: all that new
+// servers could be made of, and all that stacks were made of.
+func (s *Sweeper) questions(ctx context.Context) ([]question, error) {
+	stacks, scopes, err := s.stacks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.Store.Snapshot(ctx, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string][]string)
+	for _, server := range snap.Servers {
+		if server.ID != "" {
+			scope := scopes[server.Stack]
+			known[scope] = append(known[scope], server.ID)
+		}
+	}
+	var questions []question
+	asked := make(map[string]bool)
+	ask := func(scope string, template state.Stack) {
+		if asked[scope] {
+			return
+		}
+		asked[scope] = true
+		questions = append(questions, question{scope: scope, template: template, Question: state.Question{
+			Module: template.Module, Settings: template.Settings, Tag: "hangar-instance=" + s.Instance, Known: known[scope],
+		}})
+	}
+	for _, p := range s.Pools {
+		for _, k := range p.Candidates {
+			scope, err := s.Asker.Scope(k.Module, k.Settings)
+			if err != nil {
+				return nil, err
+			}
+			ask(scope, state.Stack{Pool: p.Name, Provider: k.Provider, Candidate: k.Name, Settings: k.Settings, Module: k.Module, Resource: k.Resource})
+		}
+	}
+	for _, stack := range stacks {
+		ask(scopes[stack.Name], stack)
+	}
+	return questions, nil
+}
+
+// stacks returns the stacks that may have devices, by name, and the scope of
+// each.
+func (s *Sweeper) stacks(ctx context.Context) (map[string]state.Stack, map[string]string, error) {
+	all, err := s.Store.Stacks(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	byName, scopes := make(map[string]state.Stack), make(map[string]string)
+	for _, stack := range all {
+		if !stack.Emptied.IsZero() {
+			continue
+		}
+		scope, err := s.Asker.Scope(stack.Module, stack.Settings)
+		if err != nil {
+			return nil, nil, err
+		}
+		byName[stack.Name], scopes[stack.Name] = stack, scope
+	}
+	return byName, scopes, nil
+}
+
+// findingKey is what a finding is about.
+type findingKey struct {
+	kind           state.FindingKind
+	device, server string
+}
+
+func keyOf(f state.Finding) findingKey {
+	return findingKey{f.Kind, f.Device, f.Server}
+}
+
+// poolOf is the pool that takes over a device of a provider.
+func poolOf(pools []state.Pool, template state.Stack) state.Pool {
+	for _, p := range pools {
+		if p.Name == template.Pool {
+			return p
+		}
+	}
+	return state.Pool{Name: template.Pool, NamePrefix: "agent-", Concurrency: 1}
+}
+
+func prefixOf(p state.Pool) string { return cmp.Or(p.NamePrefix, "agent-") }

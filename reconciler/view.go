@@ -1,0 +1,341 @@
+package reconciler
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hangar/state"
+)
+
+// view is everything from which a sweep judges: what each provider account
+// shows, and what the records say right after. It is a value; judging it is
+// pure.
+type view struct {
+	areas    []area
+	servers  []state.Server         // all but the stopped ones
+	stacks   map[string]state.Stack // those that may have devices
+	scopes   map[string]string      // of the stacks
+	busy     map[string]bool        // stacks with a run under way
+	earlier  []state.Finding
+	takeover bool // what is found now was there before these records were
+	wish     decision
+
+	instance string
+	confirm  time.Duration
+	began    time.Time // when the first census began
+	pools    []state.Pool
+}
+
+// area is what one provider account shows.
+type area struct {
+	scope    string
+	template state.Stack
+	found    []state.Found
+	err      error // why it could not be looked at
+}
+
+// conclusions collects what a sweep concludes.
+type conclusions struct {
+	state.Changes
+	looks map[string]bool // stacks to be looked at
+	held  []adoptee
+}
+
+// adoptee is a device that a person wants taken over.
+type adoptee struct {
+	found state.Found
+	area  area
+}
+
+// judge says what is wrong, what is done about it, and which stacks are to be
+// looked at. An area that could not be read, or shows something implausible,
+// changes nothing.
+func (v view) judge() (state.Changes, []string) {
+	c := &conclusions{looks: make(map[string]bool)}
+	c.Swept = true
+	for _, a := range v.areas {
+		if why := v.unreadable(a); why != "" {
+			c.Swept = false
+			c.find(state.Finding{Kind: state.Unreadable, Server: a.template.Provider, Detail: why, Action: "nothing is concluded; it is looked at again"})
+			continue
+		}
+		v.judgeArea(c, a)
+	}
+	v.adopt(c)
+	looks := make([]string, 0, len(c.looks))
+	for stack := range c.looks {
+		looks = append(looks, stack)
+	}
+	slices.Sort(looks)
+	return c.Changes, looks
+}
+
+func (c *conclusions) find(f state.Finding) { c.Findings = append(c.Findings, f) }
+
+// trouble is why a sweep could not look everywhere; empty: it could.
+func (v view) trouble() string {
+	var words []string
+	for _, a := range v.areas {
+		if why := v.unreadable(a); why != "" {
+			words = append(words, why)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+// unreadable says why nothing may be concluded from an area. Most of what is
+// known suddenly absent, or nothing at all there, is more likely a fault of the
+// list than of the machines.
+func (v view) unreadable(a area) string {
+	if a.err != nil {
+		return a.err.Error()
+	}
+	there := a.byID()
+	expected, absent := 0, 0
+	for _, s := range v.servers {
+		if v.scopes[s.Stack] != a.scope || !v.expected(s) {
+			continue
+		}
+		expected++
+		if _, ok := there[s.ID]; !ok {
+			absent++
+		}
+	}
+	if absent > 0 && (absent == expected || 2*absent > expected) {
+		return fmt.Sprintf("the provider's list is implausible: %d of %d known devices are absent from it", absent, expected)
+	}
+	return ""
+}
+
+func (a area) byID() map[string]state.Found {
+	there := make(map[string]state.Found, len(a.found))
+	for _, f := range a.found {
+		if f.State != state.FoundLeaving {
+			there[f.ID] = f
+		}
+	}
+	return there
+}
+
+// expected says whether the provider's list ought to show a server's device:
+// it was there before the census began, and nothing is being done to it.
+func (v view) expected(s state.Server) bool {
+	switch s.Phase {
+	case state.Created, state.Staging, state.Running, state.Shutdown, state.Failed:
+		return s.ID != "" && s.Absent == "" && s.Doubt.IsZero() && s.Updated.Before(v.began) && !v.busy[s.Stack]
+	}
+	return false
+}
+
+func (v view) judgeArea(c *conclusions, a area) {
+	owner := make(map[string]state.Server)
+	byName := make(map[string]state.Server)
+	for _, s := range v.servers {
+		byName[s.Name] = s
+		if s.ID != "" {
+			owner[s.ID] = s
+		}
+	}
+	for _, f := range a.found {
+		s, known := owner[f.ID]
+		named, taken := byName[f.Server]
+		switch {
+		case known:
+			v.judgeKnown(c, s, f, byName)
+		case f.Instance != v.instance, f.State == state.FoundLeaving: // not ours, or gone
+		case taken && f.Stack == v.tag(named):
+			if v.busy[named.Stack] {
+				continue // it is being made
+			}
+			c.looks[named.Stack] = true
+			if named.ID != "" {
+				c.find(state.Finding{
+					Kind: state.Duplicate, Device: f.ID, Server: f.Server, Stack: f.Stack, Address: f.Address,
+					Detail: "a second device of server " + f.Server, Action: "its stack is looked at",
+				})
+			}
+		default:
+			v.judgeOrphan(c, a, f)
+		}
+	}
+	there := a.byID()
+	for _, s := range v.servers {
+		if v.scopes[s.Stack] == a.scope {
+			_, found := there[s.ID]
+			v.judgeServer(c, s, found)
+		}
+	}
+}
+
+// tag is what the tag hangar-stack of a server's device says.
+func (v view) tag(s state.Server) string { return cmp.Or(v.stacks[s.Stack].Tag, s.Stack) }
+
+// judgeKnown judges a device that a server is known to have.
+func (v view) judgeKnown(c *conclusions, s state.Server, f state.Found, byName map[string]state.Server) {
+	if s.Machine != "" && s.Condemned {
+		kind := state.Orphan
+		if _, there := byName[s.Machine]; there {
+			kind = state.Duplicate
+		}
+		c.find(state.Finding{Kind: kind, Device: f.ID, Server: s.Machine, Stack: f.Stack, Address: f.Address, Detail: s.Reason, Action: "destroyed as server " + s.Name})
+		return
+	}
+	if f.State == state.FoundFailed && s.Phase.Usable() && !v.busy[s.Stack] {
+		c.looks[s.Stack] = true
+	}
+	var drift []string
+	differs := func(what, is, was string) {
+		if is != was {
+			drift = append(drift, fmt.Sprintf("its %s is %q, was %q", what, is, was))
+		}
+	}
+	differs("tag hangar-instance", f.Instance, v.instance)
+	differs("tag hangar-stack", f.Stack, v.tag(s))
+	differs("tag hangar-server", f.Server, s.Runner())
+	if f.Hostname != "" {
+		differs("host name", f.Hostname, s.Runner())
+	}
+	if len(drift) > 0 {
+		c.find(state.Finding{
+			Kind: state.Drifted, Device: f.ID, Server: s.Name, Stack: s.Stack, Address: f.Address,
+			Detail: "changed by hand: " + strings.Join(drift, ", "), Action: "none; put it back, or the device cannot be found again should the state be lost",
+		})
+	}
+}
+
+// judgeServer judges a server by whether its device is in the list.
+func (v view) judgeServer(c *conclusions, s state.Server, found bool) {
+	to := state.Sighting{Seen: s, To: s.Phase, Device: s.Device, Absent: s.Absent, Doubt: s.Doubt}
+	switch {
+	case found && s.Absent == state.Missing && s.Phase != state.Stopping:
+		to.Absent, to.Reason = "", "its device is there again; another has taken its place"
+		if s.Phase == state.Failed { // in no state: its stack adopts it
+			c.looks[s.Stack] = true
+		}
+		c.Sightings = append(c.Sightings, to)
+	case found, v.busy[s.Stack]:
+	case s.Phase == state.Failed && (s.Absent == state.Lost || s.Absent == state.Missing) && s.Updated.Before(v.began) && !c.looks[s.Stack]:
+		to.To, to.Reason = state.Stopped, s.Reason+"; a sweep has not found it either"
+		c.Sightings = append(c.Sightings, to)
+	case !v.expected(s):
+	default:
+		first := v.since(state.Finding{Kind: state.Gone, Device: s.ID, Server: s.Name})
+		f := state.Finding{
+			Kind: state.Gone, Device: s.ID, Server: s.Name, Stack: s.Stack, Address: s.Address,
+			Detail: "the provider no longer shows its device", Action: "to be confirmed by another sweep",
+		}
+		if v.began.Sub(first) >= v.confirm {
+			f.Action = "the server leaves when no stage is on it; another takes its place at once"
+			v.depart(c, to)
+		}
+		c.find(f)
+	}
+}
+
+// depart lets a server go whose device is gone. It drains all the same: should
+// the list be wrong, no build is killed.
+func (v view) depart(c *conclusions, to state.Sighting) {
+	if to.Seen.Phase == state.Failed {
+		c.looks[to.Seen.Stack] = true
+		return
+	}
+	to.To, to.Absent, to.Condemned = state.Shutdown, state.Missing, true
+	to.Reason = "its device is gone: the provider no longer shows it"
+	to.Error = fmt.Sprintf("the provider no longer shows device %s, which nobody here has destroyed", to.Seen.ID)
+	c.Sightings = append(c.Sightings, to)
+}
+
+// since is when a finding was first made; now, when it is new.
+func (v view) since(f state.Finding) time.Time {
+	for _, e := range v.earlier {
+		if keyOf(e) == keyOf(f) {
+			return e.First
+		}
+	}
+	return v.began
+}
+
+// judgeOrphan judges a device of ours that no server is known to have.
+func (v view) judgeOrphan(c *conclusions, a area, f state.Found) {
+	finding := state.Finding{
+		Kind: state.Orphan, Device: f.ID, Server: f.Server, Stack: f.Stack, Address: f.Address,
+		Detail: "tagged as this installation's, and in no record",
+	}
+	finding.Held = v.takeover
+	for _, e := range v.earlier {
+		if keyOf(e) == keyOf(finding) {
+			finding.Held = e.Held
+		}
+	}
+	switch {
+	case finding.Held && v.wish == adopt && f.State != state.FoundFailed:
+		c.held = append(c.held, adoptee{f, a})
+		return
+	case finding.Held && v.wish == undecided:
+		finding.Action = "held: it was there before these records; hangar audit --adopt takes it over, --destroy removes it"
+	case !finding.Held && v.began.Sub(v.since(finding)) < v.confirm:
+		finding.Action = "to be confirmed by another sweep, then destroyed when no stage is on it"
+	default:
+		s, stack := v.remove(a, f)
+		c.Stacks, c.Servers = append(c.Stacks, stack), append(c.Servers, s)
+		finding.Held, finding.Action = false, "destroyed as server "+s.Name+" when no stage is on it"
+	}
+	c.find(finding)
+}
+
+// remove makes the recovery stack by which an orphan is destroyed.
+func (v view) remove(a area, f state.Found) (state.Server, state.Stack) {
+	template := a.template
+	if known, ok := v.stacks[f.Stack]; ok {
+		template = known
+	}
+	template.Tag = cmp.Or(f.Stack, "none")
+	pool := poolOf(v.pools, template)
+	of := state.Server{Name: prefixOf(pool) + "12345678", Pool: template.Pool, Provider: template.Provider, Capacity: max(1, pool.Concurrency), Machine: f.Server}
+	s, stack := recovery(double{of, f}, template, v.began)
+	s.Machine = cmp.Or(f.Server, f.Hostname, s.Name)
+	s.Reason = fmt.Sprintf("device %s (%s) is an orphan: in no record; it is destroyed when no stage is on it", f.ID, cmp.Or(f.Hostname, f.Server))
+	return s, stack
+}
+
+// adopt rebuilds, under the tags of the devices, what lost records held.
+func (v view) adopt(c *conclusions) {
+	made := make(map[string]int) // stacks, by tag: place in c.Stacks
+	named := make(map[string]bool)
+	for _, s := range v.servers {
+		named[s.Name] = true
+	}
+	for _, x := range c.held {
+		f, pool := x.found, poolOf(v.pools, x.area.template)
+		at, ok := made[f.Stack]
+		if !ok {
+			stack := x.area.template
+			stack.Name, stack.Tag, stack.Generation, stack.Created = f.Stack, "", 1, v.began
+			if _, taken := v.stacks[f.Stack]; taken || state.CheckHostname(f.Stack) != nil {
+				stack.Name, stack.Tag = stack.Pool+"-"+random(8), cmp.Or(f.Stack, "none")
+			}
+			at = len(c.Stacks)
+			made[f.Stack] = at
+			c.Stacks = append(c.Stacks, stack)
+		}
+		s := state.Server{
+			Name: f.Server, Pool: pool.Name, Stack: c.Stacks[at].Name, Phase: state.Running, Provider: x.area.template.Provider,
+			Capacity: max(1, pool.Concurrency), Created: v.began, Started: v.began,
+			Device: state.Device{ID: f.ID, Address: f.Address, State: string(f.State)}, Reason: "adopted on a person's order",
+		}
+		if f.State == state.FoundBooting {
+			s.Phase, s.Started = state.Created, time.Time{}
+			c.Stacks[at].LookAt = v.began.Add(time.Second)
+		}
+		if named[f.Server] || state.CheckHostname(f.Server) != nil { // a double, or no name at all
+			s.Name, s.Machine = prefixOf(pool)+random(8), f.Server
+			s.Phase, s.Condemned = state.Shutdown, true
+			s.Reason = fmt.Sprintf("device %s is a second one of server %s: it is destroyed when no stage is on it", f.ID, f.Server)
+		}
+		named[f.Server] = true
+		c.Servers = append(c.Servers, s)
+	}
+}
