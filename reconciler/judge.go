@@ -89,26 +89,25 @@ func (sc scene) judgeServer(j *judgement, s state.Server, own *state.Found, othe
 	if own != nil && own.State == state.FoundLeaving {
 		own = nil
 	}
-	_, inState := sc.inState[s.Name]
-	if s.ID == "" && inState {
+	shown, inState := sc.inState[s.Name]
+	how := "found by a census, and adopted"
+	switch {
+	case s.ID == "" && inState:
 		// The state knows more than the records, which missed the end of a run.
-		s.ID = sc.inState[s.Name].ID
-		if at := slices.IndexFunc(others, func(f state.Found) bool { return f.ID == s.ID }); at >= 0 {
-			own, others = &others[at], slices.Delete(slices.Clone(others), at, at+1)
+		how = "shown by the stack's state"
+		if at := slices.IndexFunc(others, func(f state.Found) bool { return f.ID == shown.ID }); at >= 0 {
+			f := others[at]
+			own, others = &f, slices.Delete(others, at, at+1)
 		}
-		sc.see(j, s, own, "shown by the stack's state")
-		return
-	}
-	if s.ID == "" && len(others) > 0 {
+	case s.ID == "" && len(others) > 0:
 		own, others = &others[0], others[1:]
 	}
 	for _, f := range others {
 		j.doubles = append(j.doubles, double{s, f})
 	}
-	switch {
-	case own != nil:
-		sc.see(j, s, own, "found by a census, and adopted")
-	default:
+	if own != nil || s.ID == "" && inState {
+		sc.see(j, s, own, how)
+	} else {
 		sc.miss(j, s, inState)
 	}
 }
@@ -117,8 +116,7 @@ func (sc scene) judgeServer(j *judgement, s state.Server, own *state.Found, othe
 // state alone, nil.
 func (sc scene) see(j *judgement, s state.Server, f *state.Found, how string) {
 	to := state.Sighting{Seen: s, To: s.Phase, Device: s.Device}
-	adopted := sc.recorded(s.Name).ID == ""
-	to.Seen = sc.recorded(s.Name)
+	adopted := s.ID == ""
 	if f == nil {
 		to.Device = sc.inState[s.Name]
 	} else {
@@ -151,12 +149,6 @@ func (sc scene) see(j *judgement, s state.Server, f *state.Found, how string) {
 	if to.To != to.Seen.Phase || to.Device != to.Seen.Device || to.Seen.Absent != "" || !to.Seen.Doubt.IsZero() || to.Reason != "" {
 		j.sightings, j.raise = append(j.sightings, to), true
 	}
-}
-
-// recorded is a server as the records have it.
-func (sc scene) recorded(name string) state.Server {
-	at := slices.IndexFunc(sc.sight.Servers, func(s state.Server) bool { return s.Name == name })
-	return sc.sight.Servers[at]
 }
 
 // miss judges a server whose device the census does not show. A device that

@@ -17,6 +17,7 @@ const (
 	Unauthorized Code = "unauthorized" // no token, or a bad one
 	Forbidden    Code = "forbidden"    // a good token that may not do this
 	Unavailable  Code = "unavailable"  // something that hangar needs does not answer
+	Untrusted    Code = "untrusted"    // what answers is not what it should be: perhaps an attack
 )
 
 // Error is an error with a code and a message for the user.

@@ -1,0 +1,26 @@
+package state
+
+// Host is a machine as it is reached over SSH.
+type Host struct {
+	Server  string // name of the server
+	Address string // host name or IP address, without port
+}
+
+// AgentLook is what a look at a machine shows of its setup and its runner.
+type AgentLook struct {
+	CloudInit string // as cloud-init status says it: not started, running, done, error, degraded; empty: unknown
+	Detail    string // how far the setup is, or what went wrong, in words; may be empty
+	Container string // of the runner, as docker says it: created, running, restarting, exited, ...; empty: there is none
+	Healthy   bool   // the runner answers its health check
+}
+
+// Ready says whether the machine is set up and its runner takes work.
+func (l AgentLook) Ready() bool {
+	return (l.CloudInit == "done" || l.CloudInit == "degraded") && l.Container == "running" && l.Healthy
+}
+
+// Gone says whether no runner is at work on the machine: it has ended, or was
+// never started.
+func (l AgentLook) Gone() bool {
+	return l.Container == "" || l.Container == "exited" || l.Container == "dead"
+}
