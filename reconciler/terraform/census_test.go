@@ -399,6 +399,7 @@ func TestCensusOfUsersModules(t *testing.T) {
 		{"another state", map[string]string{"main.tf": tag + `output "found" { value = [{ id = "1", state = "Active" }] }`}, `item 0: state "Active" is none of`},
 		{"another shape", map[string]string{"main.tf": tag + `output "found" { value = [{ id = ["1"], state = "active" }] }`}, "item 0: json: cannot unmarshal array"},
 		{"a secret", map[string]string{"main.tf": "variable \"tag\" { sensitive = true }\n" + `output "found" { value = var.tag }`}, "Output refers to sensitive values"},
+		{"not known before an apply", map[string]string{"main.tf": tag + `output "found" { value = [{ id = timestamp(), state = "active" }] }`}, "output found cannot be read: (known after apply)"},
 		{"something hidden that would be made", map[string]string{
 			"main.tf":       tag + "module \"inner\" {\n source = \"./inner\"\n}\n" + `output "found" { value = [] }`,
 			"inner/main.tf": `resource "terraform_data" "x" {}`,
