@@ -45,7 +45,7 @@ func (r *Runner) Census(ctx context.Context, q state.Question) ([]state.Found, e
 // Scope names what a census of a module's copy with these settings looks
 // through.
 func (r *Runner) Scope(module string, settings map[string]any) (string, error) {
-	m, err := r.module(module)
+	m, err := r.askable(module)
 	if err != nil {
 		return "", err
 	}
@@ -53,7 +53,7 @@ func (r *Runner) Scope(module string, settings map[string]any) (string, error) {
 }
 
 func (r *Runner) census(ctx context.Context, q state.Question) ([]state.Found, error) {
-	module, err := r.module(q.Module)
+	module, err := r.askable(q.Module)
 	if err != nil {
 		return nil, err
 	}

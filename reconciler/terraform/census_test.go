@@ -426,3 +426,28 @@ func TestCensusOfUsersModules(t *testing.T) {
 		})
 	}
 }
+
+// A stack keeps the module it was born with; when that had no census yet, its
+// machines are looked for by the newest copy's.
+func TestCensusOfAnOldCopy(t *testing.T) {
+	g := newRig(t)
+	old := custom(t, nil)
+	now := custom(t, map[string]string{"main.tf": "variable \"tag\" {}\n" + `output "found" { value = [{ id = "1", state = "active" }] }`})
+	if err := g.Install(old, now); err != nil {
+		t.Fatal(err)
+	}
+	found, err := g.Census(t.Context(), state.Question{Module: old.Folder(), Tag: "hangar-stack=s1"})
+	if err != nil || len(found) != 1 {
+		t.Errorf("found %v, %v", found, err)
+	}
+	of := func(m tfmodules.Module) string {
+		scope, err := g.Scope(m.Folder(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return scope
+	}
+	if of(old) != of(now) {
+		t.Errorf("%s and %s see the same machines", of(old), of(now))
+	}
+}

@@ -34,6 +34,7 @@ type Runner struct {
 	Secrets     []string      // masked in all that is returned
 	LockTimeout time.Duration // how long to wait for a person's terraform in the same stack
 
+	newest   sync.Map      // folder of the copy that was installed last, by module name
 	commands sync.Map      // *tfexec.Terraform by folder: each remembers its version
 	init     chan struct{} // one init at a time: a provider cache cannot bear more
 	censuses censusFolders
@@ -55,6 +56,7 @@ func (r *Runner) Install(modules ...tfmodules.Module) error {
 		if _, err := m.Copy(r.modules()); err != nil {
 			return err
 		}
+		r.newest.Store(m.Name, m.Folder())
 	}
 	return nil
 }
@@ -121,6 +123,23 @@ func (r *Runner) stack(name string) (string, error) {
 
 func (r *Runner) module(folder string) (tfmodules.Module, error) {
 	return tfmodules.Open(filepath.Join(r.modules(), folder))
+}
+
+// askable is the module by whose census the machines of a copy are looked for:
+// its own or, when it was made before it had one, that of the newest copy.
+func (r *Runner) askable(folder string) (tfmodules.Module, error) {
+	m, err := r.module(folder)
+	if err != nil || m.Census != nil {
+		return m, err
+	}
+	newest, ok := r.newest.Load(m.Name)
+	if !ok {
+		return m, nil
+	}
+	if other, err := r.module(newest.(string)); err == nil && other.Census != nil {
+		return other, nil
+	}
+	return m, nil
 }
 
 // command returns the terraform of a folder; it is not safe for concurrent
