@@ -129,6 +129,11 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err := runner.Install(module); err != nil {
 		return nil, err
 	}
+	if ended, err := runner.EndOrphans(); err != nil {
+		log.Warn("provider processes that an earlier hangar left behind could not be ended", "error", err)
+	} else if ended > 0 {
+		log.Info("provider processes that an earlier hangar left behind were ended", "processes", ended)
+	}
 	listener, err := net.Listen("tcp", listenAddress(cfg.HTTPPort))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w; set DRONE_HTTP_PORT to a free port", err)
