@@ -22,12 +22,15 @@ func (r *Reconciler) changes(d state.Decision, snap state.Snapshot) state.Change
 	}
 	for _, sd := range d.Servers {
 		was := seen[sd.Server]
-		if to, moves := target(sd); moves {
+		if sd.Action != state.Keep {
 			// What is broken never goes back to work.
-			c.Moves = append(c.Moves, state.Move{Server: sd.Server, From: sd.Phase, To: to, Reason: sd.Reason, Condemned: sd.Phase == state.Failed})
+			c.Moves = append(c.Moves, state.Move{Server: sd.Server, From: sd.Phase, To: sd.To, Reason: sd.Reason, Condemned: sd.Phase == state.Failed})
 		}
 		mark := state.Mark{Server: sd.Server, Phase: sd.Phase, Served: sd.Served, IdleSince: sd.IdleSince, QuietSince: sd.QuietSince}
-		if was.Served != mark.Served || was.IdleSince != mark.IdleSince || was.QuietSince != mark.QuietSince {
+		if sd.Action == state.Keep && drains(was) && sd.Reason != was.Reason {
+			mark.Reason = sd.Reason // what it waits for
+		}
+		if mark.Reason != "" || was.Served != mark.Served || was.IdleSince != mark.IdleSince || was.QuietSince != mark.QuietSince {
 			c.Marks = append(c.Marks, mark)
 		}
 	}
@@ -47,20 +50,9 @@ func (r *Reconciler) changes(d state.Decision, snap state.Snapshot) state.Change
 	return c
 }
 
-// target is the phase to which an action takes a server.
-func target(d state.ServerDecision) (state.Phase, bool) {
-	switch d.Action {
-	case state.Drain:
-		return state.Shutdown, true
-	case state.Revive:
-		return state.Running, true
-	case state.Stop:
-		return state.Stopping, true
-	case state.Drop:
-		return state.Stopped, true
-	}
-	return "", false
-}
+// drains says whether a server is on its way out, so that its reason tells what
+// it waits for.
+func drains(s state.Server) bool { return s.Phase == state.Shutdown || s.Phase == state.Failed }
 
 // place names n new servers and puts them into stacks of the candidate: first
 // into open ones, whose preparation has not begun, then into as few new ones

@@ -162,6 +162,7 @@ func (c *Converger) apply(ctx context.Context, run state.Run, ws state.Workspace
 func (c *Converger) notBegun(run state.Run, stack state.Stack, err error) *state.Finish {
 	f := c.discarded(run, err.Error(), c.retryAt(stack.Failures))
 	f.Servers = waiting(run, f.RetryAt, "terraform did not begin: "+f.Error)
+	f.LookAt = f.At // in case it did
 	return f
 }
 
@@ -174,14 +175,14 @@ func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, 
 		readErr = fmt.Errorf("the state is missing or empty, although it held %d servers", len(run.Deletes)+len(run.Keeps))
 	}
 	f := end{
-		run: run, resource: stack.Resource, settle: c.Settle, at: c.Now(),
+		run: run, resource: stack.Resource, settle: c.Settle, ready: c.ready(), at: c.Now(),
 		devices: devices, applyErr: applyErr, readErr: readErr, diagnostics: diagnostics,
 	}.outcome()
 	if version != nil {
 		version.Stack, version.Run, version.At = run.Stack, run.ID, f.At
 		f.Version = version
 	}
-	if !f.Applied && readErr == nil && len(run.Deletes) > 0 {
+	if f.Unclean != "" && len(run.Deletes)+len(run.Imports) > 0 {
 		f.RetryAt = c.retryAt(stack.Failures)
 	}
 	switch {

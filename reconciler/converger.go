@@ -79,10 +79,12 @@ type Converger struct {
 	Queue     Queue // looked at once more before a server is destroyed
 
 	Instance string // whose devices are ours
+	SSH      bool   // an active device is not ready yet: the agents' loop tells when it is
 
 	Plans   int           // plans at once, in each lane, and looks at once
 	Applies int           // applies at once, in each lane
 	Settle  time.Duration // for how long after a run a device of it may yet appear
+	Boot    time.Duration // for how long an adopted device may boot
 	Retry   time.Duration // from a first failure to the second try; longer each time
 
 	Now      func() time.Time
@@ -93,11 +95,12 @@ type Converger struct {
 	wake chan struct{}
 	work sync.WaitGroup
 
-	mu       sync.Mutex
-	inFlight map[string]bool      // stacks with a run
-	applying map[string]bool      // those of them whose apply has begun
-	looking  map[string]bool      // stacks with a look
-	making   map[string]makingRun // stacks whose creates are being prepared
+	mu          sync.Mutex
+	inFlight    map[string]bool      // stacks with a run
+	applying    map[string]bool      // those of them whose apply has begun
+	looking     map[string]bool      // stacks with a look
+	failedLooks map[string]int       // in a row, by stack
+	making      map[string]makingRun // stacks whose creates are being prepared
 }
 
 // makingRun is a stack between its first look and its apply.
@@ -115,11 +118,19 @@ type lane struct{ plans, applies chan struct{} }
 func NewConverger(store ConvergerStore, terraform Terraform, queue Queue) *Converger {
 	return &Converger{
 		Store: store, Terraform: terraform, Queue: queue,
-		Plans: max(2, runtime.NumCPU()), Applies: 16, Settle: time.Minute, Retry: 10 * time.Second,
+		Plans: max(2, runtime.NumCPU()), Applies: 16, Settle: time.Minute, Boot: 30 * time.Minute, Retry: 10 * time.Second,
 		Now: time.Now, Log: slog.Default(), Finished: func() {}, Unclear: func() {},
 		wake:     make(chan struct{}, 1),
-		inFlight: map[string]bool{}, applying: map[string]bool{}, looking: map[string]bool{}, making: map[string]makingRun{},
+		inFlight: map[string]bool{}, applying: map[string]bool{}, looking: map[string]bool{}, failedLooks: map[string]int{}, making: map[string]makingRun{},
 	}
+}
+
+// ready is the phase of a server whose device is active.
+func (c *Converger) ready() state.Phase {
+	if c.SSH {
+		return state.Created
+	}
+	return state.Running
 }
 
 // Poke asks for a look at the store at once. It never blocks; pokes coalesce.

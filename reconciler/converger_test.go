@@ -129,7 +129,7 @@ func TestLastLookSparesABusyServer(t *testing.T) {
 	for range 6 {
 		h.pass()
 	}
-	h.until("it goes when it is done", func() bool { return len(h.servers()) == 0 })
+	h.ages("it goes when it is done", func() bool { return len(h.servers()) == 0 })
 }
 
 // What is wanted changes while a plan is made: the plan is stale, and is made
@@ -289,7 +289,7 @@ func TestForceDoesNotNeedDrone(t *testing.T) {
 	if err := h.rec.Destroy(t.Context(), name, true); err != nil {
 		t.Fatal(err)
 	}
-	h.until("it is gone", func() bool { return len(h.servers()) == 0 })
+	h.ages("it is gone", func() bool { return len(h.servers()) == 0 })
 }
 
 // What a run that is not applied left in its stack's folder is put right.

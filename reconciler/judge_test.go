@@ -15,7 +15,7 @@ func drawScene(t *rapid.T) scene {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	sc := scene{
 		sight:   state.Sight{Stack: state.Stack{Name: "s1", Pool: "default", LookUntil: at.Add(time.Minute)}},
-		inState: map[string]state.Device{}, instance: "i-1", settle: time.Minute, owners: map[string]string{},
+		inState: map[string]state.Device{}, instance: "i-1", settle: time.Minute, ready: state.Running, owners: map[string]string{},
 		began:    at.Add(time.Duration(rapid.IntRange(0, 120).Draw(t, "began")) * time.Second),
 		applying: rapid.Bool().Draw(t, "applying"), blind: rapid.IntRange(0, 9).Draw(t, "blind") == 0,
 	}

@@ -46,7 +46,7 @@ func TestKeeper(t *testing.T) {
 	for range 4 {
 		h.pass()
 	}
-	h.until("it is gone", func() bool { return len(h.servers()) == 0 })
+	h.ages("it is gone", func() bool { return len(h.servers()) == 0 })
 	h.wait(h.conv.Settle) // until then a second device of it could appear
 	h.conv.Poke()
 	h.until("its stack is empty", func() bool {

@@ -17,17 +17,19 @@ const lookTime = 10 * time.Minute
 // next run. A look that fails changes nothing and is made again.
 func (c *Converger) look(ctx context.Context, stack state.Stack) error {
 	log := c.Log.With("stack", stack.Name)
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	bounded, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	sc, version, err := c.scene(ctx, stack)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // stopping: it is due again at the next start
-		}
-		log.Warn("a stack's devices could not be looked for; nothing is concluded", "error", err, "again_in", c.lookRetry())
-		// Later than now, whatever was due: else it would be tried without end.
-		return c.Store.Postpone(ctx, stack.Name, c.Now().Add(c.lookRetry()))
+	sc, version, err := c.scene(bounded, stack)
+	if ctx.Err() != nil {
+		return nil // stopping: it is due again at the next start
 	}
+	if err != nil {
+		// Later than now, whatever was due: else it would be tried without end.
+		pause := c.lookFailed(stack.Name)
+		log.Warn("a stack's devices could not be looked for; nothing is concluded", "error", err, "again_in", pause)
+		return c.Store.Postpone(ctx, stack.Name, c.Now().Add(pause))
+	}
+	c.looked(stack.Name)
 	j := sc.judge()
 	changes := sc.changes(j, c.retryAt(sc.sight.Stack.Failures))
 	if version != nil {
@@ -37,7 +39,9 @@ func (c *Converger) look(ctx context.Context, stack state.Stack) error {
 	switch err := c.Store.Commit(ctx, changes); {
 	case state.CodeOf(err) == state.Conflict:
 		return nil // what was looked at has moved on: it is still due
-	case err != nil && ctx.Err() == nil:
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
 		return fmt.Errorf("record a look: %w", err)
 	}
 	for _, s := range j.sightings {
@@ -56,8 +60,21 @@ func (c *Converger) look(ctx context.Context, stack state.Stack) error {
 	return nil
 }
 
-// lookRetry is how long a look that failed is left alone.
-func (c *Converger) lookRetry() time.Duration { return max(c.Settle/12, 100*time.Millisecond) }
+// lookFailed returns how long a look that failed once more is left alone: 5 s
+// of a settle time of a minute, longer each time, at most that minute.
+func (c *Converger) lookFailed(stack string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pause := min(max(c.Settle/12, 100*time.Millisecond)<<min(c.failedLooks[stack], 4), c.Settle)
+	c.failedLooks[stack]++
+	return pause
+}
+
+func (c *Converger) looked(stack string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.failedLooks, stack)
+}
 
 // scene gathers what a look judges. version is the state as it was read.
 func (c *Converger) scene(ctx context.Context, stack state.Stack) (sc scene, version *state.StateVersion, err error) {
@@ -67,7 +84,7 @@ func (c *Converger) scene(ctx context.Context, stack state.Stack) (sc scene, ver
 	}
 	sc = scene{
 		sight: sight, inState: sight.InState, applying: sight.Run.Phase == state.RunApplying,
-		instance: c.Instance, settle: c.Settle,
+		instance: c.Instance, settle: c.Settle, ready: c.ready(), boot: c.Boot,
 	}
 	if !sc.applying {
 		if version, sc.inState, err = c.wholeState(ctx, sight); err != nil {

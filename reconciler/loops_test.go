@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -270,7 +269,7 @@ func newHouse(t *testing.T, pool state.Pool) *house {
 // restart replaces the slow loop, as a new process would.
 func (h *house) restart() {
 	h.conv = reconciler.NewConverger(h.store, h.tf, h.queue)
-	h.conv.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	h.conv.Log = slog.New(slog.DiscardHandler)
 	h.conv.Now = h.clock
 	h.conv.Instance = "i-1"
 	h.conv.Finished = func() {}
@@ -322,6 +321,19 @@ func (h *house) until(what string, is func() bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// ages waits for a condition that comes about in time: time passes meanwhile.
+func (h *house) ages(what string, is func() bool) {
+	h.t.Helper()
+	h.until(what, func() bool {
+		if is() {
+			return true
+		}
+		h.wait(3 * time.Second)
+		h.conv.Poke()
+		return false
+	})
 }
 
 // oneRuns starts the slow loop and returns a server that runs for a stage.

@@ -26,7 +26,7 @@ func (n *news) hear(e state.ApplyEvent) {
 	case e.Failed:
 		err = n.failed(e)
 	case e.Done && e.Device != nil:
-		err = n.advance(state.Outcome{Server: e.Server, Phase: state.Running, Device: e.Device, Reason: "its device is " + e.Device.State})
+		err = n.advance(state.Outcome{Server: e.Server, Phase: n.ready(), Device: e.Device, Reason: "its device is " + e.Device.State})
 	case e.Done:
 		err = n.advance(state.Outcome{Server: e.Server, Phase: state.Created, Device: &state.Device{ID: e.ID}, Reason: "its device exists"})
 	}

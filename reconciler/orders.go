@@ -55,6 +55,10 @@ func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error
 		if err != nil {
 			return state.Changes{}, err
 		}
+		if s.Taken {
+			return state.Changes{}, state.Errorf(state.Conflict,
+				"server %s (%s) is not destroyed: its device %s no longer carries the tag hangar-instance of this installation; put the tag back, or remove the device at the provider", name, s.Phase, s.ID)
+		}
 		m := state.Move{Server: name, From: s.Phase, To: s.Phase, Condemned: true, Forced: force, Reason: "an admin asked for it to be destroyed"}
 		if force {
 			m.Reason += " at once, whatever runs on it"

@@ -17,6 +17,7 @@ type end struct {
 	run      state.Run
 	resource string        // the module's server resource
 	settle   time.Duration // for how long a device may yet appear
+	ready    state.Phase   // of a server whose device is active
 	at       time.Time
 
 	devices     map[string]state.Device // that the stack's state shows, by server
@@ -79,25 +80,24 @@ func (e end) creates(f *state.Finish) (undone []string) {
 		device, there := e.devices[server]
 		// Terraform calls a device tainted when its create failed half-way: the
 		// next plan would replace it.
-		tainted := device.State == "tainted"
+		tainted := device.State == state.Tainted
 		if there && e.readErr == nil && !tainted {
-			f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: state.Running, Device: &device, Reason: "its device is " + device.State})
+			f.Servers = append(f.Servers, state.Outcome{Server: server, Phase: e.ready, Device: &device, Reason: "its device is " + device.State})
 			continue
 		}
 		undone = append(undone, server)
 		o := state.Outcome{Server: server, Error: e.because("terraform ended without its device, which may exist all the same")}
 		until := e.at.Add(e.settle)
-		refusal, final := refused(e.diagnostics, Address(e.resource, server))
+		refusal := refused(e.diagnostics, Address(e.resource, server))
 		switch {
 		case there && tainted:
 			o.Phase, o.Device, o.Reason = state.Failed, &device, "its create failed half-way"
 			o.Error = e.because("its create failed half-way")
-		case final:
-			o.Phase, o.Absent, o.Reason, o.Error = state.Failed, state.Refused, "the provider refused to create it", refusal
 		case refusal != "":
-			// The answer may have been to a question about the device, which then is
-			// there to be seen: one look tells.
-			o.Phase, o.Doubt, o.Reason, o.Error = state.Failed, e.at, "the provider refused; whether its device exists is looked for", refusal
+			// The answer may have been to a question about the device, or to the
+			// repetition of a request that was granted: a first look tells.
+			o.Phase, o.Absent, o.Doubt, o.Error = state.Failed, state.Refused, e.at, refusal
+			o.Reason = "the provider refused to create it"
 		default:
 			o.Doubt = until
 			o.Reason = fmt.Sprintf("run %d ended without its device; it is looked for until %s", e.run.ID, clock(until))

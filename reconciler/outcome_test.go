@@ -43,10 +43,10 @@ func TestOutcome(t *testing.T) {
 			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
 		{"terraform calls a lost create a success", "new-a kept", nil, nil, nil, state.RunErrored,
 			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
-		{"one refused for good", "new-a kept", failure, nil, says("new-b", "422 Unprocessable Entity The facility [ewr1] has no provisionable servers"), state.RunErrored,
-			map[string]string{"new-a": running, "new-b": "error refused", "old": seen}, "new-b", true},
+		{"one refused", "new-a kept", failure, nil, says("new-b", "422 Unprocessable Entity The facility [ewr1] has no provisionable servers"), state.RunErrored,
+			map[string]string{"new-a": running, "new-b": "error refused " + seen, "old": seen}, "new-b", true},
 		{"one refused, or its device asked for in vain", "new-a kept", failure, nil, says("new-b", "403 Forbidden"), state.RunErrored,
-			map[string]string{"new-a": running, "new-b": "error " + seen, "old": seen}, "new-b", true},
+			map[string]string{"new-a": running, "new-b": "error refused " + seen, "old": seen}, "new-b", true},
 		{"one rate limited", "new-a kept", failure, nil, says("new-b", "429 Too Many Requests"), state.RunErrored,
 			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
 		{"the other one refused", "new-a kept", failure, nil, says("new-a", "422 Unprocessable Entity"), state.RunErrored,
@@ -67,7 +67,7 @@ func TestOutcome(t *testing.T) {
 					devices[name] = state.Device{ID: "1", State: "tainted"}
 				}
 			}
-			f := end{run: run, resource: "x.server", settle: time.Minute, at: at, devices: devices, applyErr: tt.apply, readErr: tt.read, diagnostics: tt.says}.outcome()
+			f := end{run: run, resource: "x.server", settle: time.Minute, ready: state.Running, at: at, devices: devices, applyErr: tt.apply, readErr: tt.read, diagnostics: tt.says}.outcome()
 			got := map[string]string{}
 			for _, o := range f.Servers {
 				words := []string{}

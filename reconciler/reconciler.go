@@ -36,6 +36,9 @@ type Reconciler struct {
 	Records   Records
 	Pools     []state.Pool
 	StackSize int           // servers in a stack, at most
+	SSH       bool          // machines are reached
+	Grace     time.Duration // see scale.Observation
+	Overdue   time.Duration // see scale.Observation
 	Interval  time.Duration // between reads of the queue
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -52,7 +55,7 @@ type Reconciler struct {
 func New(queue Queue, records Records, pools []state.Pool) *Reconciler {
 	return &Reconciler{
 		Queue: queue, Records: records, Pools: pools,
-		StackSize: 25, Interval: 10 * time.Second,
+		StackSize: 25, Interval: 10 * time.Second, Grace: 5 * time.Minute, Overdue: time.Hour,
 		Now: time.Now, Log: slog.Default(), Committed: func() {},
 		wake: make(chan struct{}, 1),
 	}
@@ -122,6 +125,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 		}
 		d := scale.Decide(scale.Observation{
 			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent,
+			SSH: r.SSH, Grace: r.Grace, Overdue: r.Overdue,
 		}, r.Pools)
 		c := r.changes(d, snap)
 		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {

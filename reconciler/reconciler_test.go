@@ -37,7 +37,7 @@ func TestQueueToServersAndBack(t *testing.T) {
 	h.pass() // quiet once
 	h.pass() // quiet twice: stops
 	h.conv.Poke()
-	h.until("no server is left", func() bool { return len(h.servers()) == 0 })
+	h.ages("no server is left", func() bool { return len(h.servers()) == 0 })
 }
 
 func TestNothingToDoStartsNoTerraform(t *testing.T) {
@@ -114,7 +114,7 @@ func TestOrders(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.conv.Poke()
-	h.until("force destroys it whatever it runs", func() bool { return len(h.servers()) == 0 })
+	h.ages("force destroys it whatever it runs", func() bool { return len(h.servers()) == 0 })
 	if err := h.rec.Destroy(ctx, other.Name, true); err != nil {
 		t.Errorf("destroying what is gone: %v", err)
 	}

@@ -96,14 +96,14 @@ func TestRecoveryOfRecordedApplies(t *testing.T) {
 		{"apply-no-capacity", "state-after-no-capacity", true, nil, time.Second,
 			map[string]string{servers[0]: "running", servers[1]: "running", servers[2]: "error refused"}, 0},
 		{"apply-bad-token", "", true, nil, time.Second,
-			map[string]string{servers[0]: "error lost", servers[1]: "error lost", servers[2]: "error lost"}, 0},
+			map[string]string{servers[0]: "error refused", servers[1]: "error refused", servers[2]: "error refused"}, 0},
 		{"apply-doubled-after-502", "state-after-doubled-after-502", false, []state.Found{device("d1", servers[0], state.FoundActive), device("d2", servers[0], state.FoundActive),
 			device("d3", servers[1], state.FoundActive), device("d4", servers[2], state.FoundBooting)}, time.Second,
 			map[string]string{servers[0]: "running", servers[1]: "running", servers[2]: "running"}, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := end{
-				run: state.Run{ID: 1, Stack: "s1", Creates: servers}, resource: resource, settle: time.Minute, at: at,
+				run: state.Run{ID: 1, Stack: "s1", Creates: servers}, resource: resource, settle: time.Minute, ready: state.Running, at: at,
 				devices: leftState(t, tt.state), diagnostics: said(t, tt.name),
 			}
 			if tt.failed {
@@ -112,10 +112,13 @@ func TestRecoveryOfRecordedApplies(t *testing.T) {
 			f := e.outcome()
 			sc := scene{
 				sight:   state.Sight{Stack: state.Stack{Name: "s1", Pool: "default", LookUntil: f.LookUntil}, Run: e.run},
-				inState: e.devices, instance: "i-1", settle: time.Minute, began: at.Add(tt.begun), found: slices.Clone(tt.there), owners: map[string]string{},
+				inState: e.devices, instance: "i-1", settle: time.Minute, ready: state.Running, began: at.Add(tt.begun), found: slices.Clone(tt.there), owners: map[string]string{},
 			}
 			for _, o := range f.Servers {
 				s := state.Server{Name: o.Server, Phase: state.Creating, Stack: "s1", Absent: o.Absent, Doubt: o.Doubt}
+				if tt.begun >= time.Minute { // not the first look that does not show it
+					s.Unseen = at
+				}
 				if o.Phase != "" {
 					s.Phase = o.Phase
 				}

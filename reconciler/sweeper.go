@@ -25,7 +25,8 @@ type SweepStore interface {
 	Stacks(ctx context.Context) ([]state.Stack, error)
 	Unfinished(ctx context.Context) ([]state.Run, error)
 	Findings(ctx context.Context) ([]state.Finding, error)
-	Takeover(ctx context.Context) (bool, error)
+	Takeover(ctx context.Context) (yes bool, since time.Time, err error)
+	Held(ctx context.Context) (devices []string, err error)
 	Commit(ctx context.Context, c state.Changes) error
 	LookAgain(ctx context.Context, stack string, at time.Time, unclean string) error
 }
@@ -46,7 +47,7 @@ type Sweeper struct {
 	Look func() // called when there is something to look at, or to do
 
 	wake chan struct{}
-	turn sync.Mutex // one sweep at a time
+	turn chan struct{} // one sweep at a time
 
 	mu   sync.Mutex
 	last state.Audit // without its findings
@@ -58,7 +59,7 @@ func NewSweeper(store SweepStore, asker Asker, pools []state.Pool, instance stri
 		Store: store, Asker: asker, Pools: pools, Instance: instance,
 		Interval: 10 * time.Minute, Confirm: time.Minute,
 		Now: time.Now, Log: slog.Default(), Look: func() {},
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 	}
 }
 
@@ -81,11 +82,11 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-alarm.C:
 		case <-s.wake:
-			// Pokes come in bursts, one for every run: what follows the first
-			// within a moment is seen by the same sweep.
+			// Pokes come in bursts, one for every run that did not end well: what
+			// follows within Confirm of the last sweep is seen by the next one.
 			select {
 			case <-ctx.Done():
-			case <-time.After(min(time.Second, s.Confirm/4)):
+			case <-time.After(s.Confirm):
 			}
 		}
 		alarm.Stop()
@@ -97,6 +98,9 @@ func (s *Sweeper) Run(ctx context.Context) error {
 func (s *Sweeper) until(audit state.Audit, err error) time.Duration {
 	wait := s.Interval
 	if err != nil || audit.Error != "" {
+		return min(wait, max(s.Confirm, time.Second))
+	}
+	if audit.Early {
 		wait = min(wait, s.Confirm)
 	}
 	for _, f := range audit.Findings {
@@ -131,7 +135,7 @@ func (s *Sweeper) Adopt(ctx context.Context) (state.Audit, error) { return s.ask
 func (s *Sweeper) Destroy(ctx context.Context) (state.Audit, error) { return s.asked(ctx, destroy) }
 
 // asked makes a sweep on demand. What it found is confirmed in time.
-func (s *Sweeper) asked(ctx context.Context, wish decision) (state.Audit, error) {
+func (s *Sweeper) asked(ctx context.Context, wish wish) (state.Audit, error) {
 	audit, err := s.sweep(ctx, wish)
 	if wait := s.until(audit, err); wait < s.Interval {
 		time.AfterFunc(wait, s.Poke)
@@ -139,18 +143,20 @@ func (s *Sweeper) asked(ctx context.Context, wish decision) (state.Audit, error)
 	return audit, err
 }
 
-// decision is what a person wants done with devices that were held.
-type decision int
+// wish is what a person wants done with devices that were held.
+type wish int
 
 const (
-	undecided decision = iota
+	undecided wish = iota
 	adopt
 	destroy
 )
 
-func (s *Sweeper) sweep(ctx context.Context, wish decision) (state.Audit, error) {
-	s.turn.Lock()
-	defer s.turn.Unlock()
+func (s *Sweeper) sweep(ctx context.Context, wish wish) (state.Audit, error) {
+	if !take(ctx, s.turn) {
+		return state.Audit{}, ctx.Err()
+	}
+	defer func() { <-s.turn }()
 	for try := 1; ; try++ {
 		v, audit, err := s.look(ctx)
 		if err != nil {
@@ -214,9 +220,13 @@ func (s *Sweeper) look(ctx context.Context) (view, state.Audit, error) {
 	}
 	for _, q := range questions {
 		a := area{scope: q.scope, template: q.template}
-		a.found, a.err = s.Asker.Census(ctx, q.Question)
+		a.found, a.err = s.ask(ctx, q.Question)
 		if ctx.Err() != nil {
 			return v, audit, ctx.Err()
+		}
+		if state.CodeOf(a.err) == state.NotFound {
+			s.Log.Debug("nothing is swept", "error", a.err)
+			continue // nobody can look there, which was told at the start
 		}
 		v.areas = append(v.areas, a)
 		for _, f := range a.found {
@@ -241,11 +251,27 @@ func (s *Sweeper) look(ctx context.Context) (view, state.Audit, error) {
 	for _, r := range runs {
 		v.busy[r.Stack] = true
 	}
-	if v.takeover, err = s.Store.Takeover(ctx); err != nil {
+	if v.takeover, v.since, err = s.Store.Takeover(ctx); err != nil {
 		return v, audit, err
+	}
+	audit.Early = v.takeover
+	held, err := s.Store.Held(ctx)
+	if err != nil {
+		return v, audit, err
+	}
+	v.held = make(map[string]bool, len(held))
+	for _, id := range held {
+		v.held[id] = true
 	}
 	v.earlier, err = s.Store.Findings(ctx)
 	return v, audit, err
+}
+
+// ask makes one census, which may take minutes but not for ever.
+func (s *Sweeper) ask(ctx context.Context, q state.Question) ([]state.Found, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	return s.Asker.Census(ctx, q)
 }
 
 // question is what one provider account is asked.

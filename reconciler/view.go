@@ -20,8 +20,10 @@ type view struct {
 	scopes   map[string]string      // of the stacks
 	busy     map[string]bool        // stacks with a run under way
 	earlier  []state.Finding
-	takeover bool // what is found now was there before these records were
-	wish     decision
+	takeover bool            // what is found now may have been there before these records were
+	since    time.Time       // of a takeover: when a sweep first saw everything
+	held     map[string]bool // devices that were ever held for a person's decision
+	wish     wish
 
 	instance string
 	confirm  time.Duration
@@ -57,14 +59,18 @@ func (v view) judge() (state.Changes, []string) {
 	c := &conclusions{looks: make(map[string]bool)}
 	c.Swept = true
 	for _, a := range v.areas {
-		if why := v.unreadable(a); why != "" {
+		doubt, told := v.doubt(a)
+		if told {
+			c.find(doubt)
+		}
+		if told && doubt.Action != believed {
 			c.Swept = false
-			c.find(state.Finding{Kind: state.Unreadable, Server: a.template.Provider, Detail: why, Action: "nothing is concluded; it is looked at again"})
 			continue
 		}
 		v.judgeArea(c, a)
 	}
 	v.adopt(c)
+	c.TakenOver = c.Swept && v.takeover && !v.since.IsZero() && v.began.Sub(v.since) >= v.confirm
 	looks := make([]string, 0, len(c.looks))
 	for stack := range c.looks {
 		looks = append(looks, stack)
@@ -79,19 +85,25 @@ func (c *conclusions) find(f state.Finding) { c.Findings = append(c.Findings, f)
 func (v view) trouble() string {
 	var words []string
 	for _, a := range v.areas {
-		if why := v.unreadable(a); why != "" {
-			words = append(words, why)
+		if doubt, told := v.doubt(a); told && doubt.Action != believed {
+			words = append(words, doubt.Detail)
 		}
 	}
 	return strings.Join(words, "; ")
 }
 
-// unreadable says why nothing may be concluded from an area. Most of what is
+// believed is what is done about a list that has shown too little for a long
+// time.
+const believed = "it has stayed so, and is believed"
+
+// doubt says why nothing may be concluded from an area, if so. Most of what is
 // known suddenly absent, or nothing at all there, is more likely a fault of the
-// list than of the machines.
-func (v view) unreadable(a area) string {
+// list than of the machines; unless it stays so for a long time.
+func (v view) doubt(a area) (finding state.Finding, told bool) {
+	finding = state.Finding{Kind: state.Unreadable, Server: a.template.Provider, Action: "nothing is concluded; it is looked at again"}
 	if a.err != nil {
-		return a.err.Error()
+		finding.Detail = a.err.Error()
+		return finding, true
 	}
 	there := a.byID()
 	expected, absent := 0, 0
@@ -104,11 +116,22 @@ func (v view) unreadable(a area) string {
 			absent++
 		}
 	}
-	if absent > 0 && (absent == expected || 2*absent > expected) {
-		return fmt.Sprintf("the provider's list is implausible: %d of %d known devices are absent from it", absent, expected)
+	if absent == 0 || 2*absent <= expected {
+		return finding, false
 	}
-	return ""
+	finding.Kind = state.Implausible
+	finding.Detail = fmt.Sprintf("the provider's list is implausible: %d of %d known devices are absent from it", absent, expected)
+	if until := v.firstSeen(finding).Add(patienceWithLists * v.confirm); v.began.Before(until) {
+		finding.Action = "nothing is concluded; should it stay so, it is believed from " + until.UTC().Format("2006-01-02 15:04 UTC") + " on"
+	} else {
+		finding.Action = believed
+	}
+	return finding, true
 }
+
+// patienceWithLists is for how many times the time to confirm a list that shows
+// too little is not believed. Its machines drain all the same.
+const patienceWithLists = 30
 
 func (a area) byID() map[string]state.Found {
 	there := make(map[string]state.Found, len(a.found))
@@ -175,6 +198,9 @@ func (v view) tag(s state.Server) string { return cmp.Or(v.stacks[s.Stack].Tag, 
 
 // judgeKnown judges a device that a server is known to have.
 func (v view) judgeKnown(c *conclusions, s state.Server, f state.Found, byName map[string]state.Server) {
+	if s.Booting() && f.State != state.FoundBooting && !v.busy[s.Stack] {
+		c.looks[s.Stack] = true // which its stack has missed
+	}
 	if s.Machine != "" && s.Condemned {
 		kind := state.Orphan
 		if _, there := byName[s.Machine]; there {
@@ -198,17 +224,22 @@ func (v view) judgeKnown(c *conclusions, s state.Server, f state.Found, byName m
 	if f.Hostname != "" {
 		differs("host name", f.Hostname, s.Runner())
 	}
+	if taken := f.Instance != v.instance; taken != s.Taken {
+		to := state.Seen(s)
+		to.Taken = taken
+		c.Sightings = append(c.Sightings, to)
+	}
 	if len(drift) > 0 {
 		c.find(state.Finding{
 			Kind: state.Drifted, Device: f.ID, Server: s.Name, Stack: s.Stack, Address: f.Address,
-			Detail: "changed by hand: " + strings.Join(drift, ", "), Action: "none; put it back, or the device cannot be found again should the state be lost",
+			Detail: "changed by hand: " + strings.Join(drift, ", "), Action: "left alone; put it back, or the device cannot be found again should the state be lost",
 		})
 	}
 }
 
 // judgeServer judges a server by whether its device is in the list.
 func (v view) judgeServer(c *conclusions, s state.Server, found bool) {
-	to := state.Sighting{Seen: s, To: s.Phase, Device: s.Device, Absent: s.Absent, Doubt: s.Doubt}
+	to := state.Seen(s)
 	switch {
 	case found && s.Absent == state.Missing && s.Phase != state.Stopping:
 		to.Absent, to.Reason = "", "its device is there again; another has taken its place"
@@ -222,7 +253,7 @@ func (v view) judgeServer(c *conclusions, s state.Server, found bool) {
 		c.Sightings = append(c.Sightings, to)
 	case !v.expected(s):
 	default:
-		first := v.since(state.Finding{Kind: state.Gone, Device: s.ID, Server: s.Name})
+		first := v.firstSeen(state.Finding{Kind: state.Gone, Device: s.ID, Server: s.Name})
 		f := state.Finding{
 			Kind: state.Gone, Device: s.ID, Server: s.Name, Stack: s.Stack, Address: s.Address,
 			Detail: "the provider no longer shows its device", Action: "to be confirmed by another sweep",
@@ -248,8 +279,8 @@ func (v view) depart(c *conclusions, to state.Sighting) {
 	c.Sightings = append(c.Sightings, to)
 }
 
-// since is when a finding was first made; now, when it is new.
-func (v view) since(f state.Finding) time.Time {
+// firstSeen is when a finding was first made; now, when it is new.
+func (v view) firstSeen(f state.Finding) time.Time {
 	for _, e := range v.earlier {
 		if keyOf(e) == keyOf(f) {
 			return e.First
@@ -264,19 +295,18 @@ func (v view) judgeOrphan(c *conclusions, a area, f state.Found) {
 		Kind: state.Orphan, Device: f.ID, Server: f.Server, Stack: f.Stack, Address: f.Address,
 		Detail: "tagged as this installation's, and in no record",
 	}
-	finding.Held = v.takeover
-	for _, e := range v.earlier {
-		if keyOf(e) == keyOf(finding) {
-			finding.Held = e.Held
-		}
+	finding.Held = v.takeover || v.held[f.ID]
+	wish := v.wish
+	if !v.held[f.ID] {
+		wish = undecided // nobody has been shown it yet
 	}
 	switch {
-	case finding.Held && v.wish == adopt && f.State != state.FoundFailed:
+	case finding.Held && wish == adopt && f.State != state.FoundFailed:
 		c.held = append(c.held, adoptee{f, a})
 		return
-	case finding.Held && v.wish == undecided:
+	case finding.Held && wish == undecided:
 		finding.Action = "held: it was there before these records; hangar audit --adopt takes it over, --destroy removes it"
-	case !finding.Held && v.began.Sub(v.since(finding)) < v.confirm:
+	case !finding.Held && v.began.Sub(v.firstSeen(finding)) < v.confirm:
 		finding.Action = "to be confirmed by another sweep, then destroyed when no stage is on it"
 	default:
 		s, stack := v.remove(a, f)
@@ -292,7 +322,7 @@ func (v view) remove(a area, f state.Found) (state.Server, state.Stack) {
 	if known, ok := v.stacks[f.Stack]; ok {
 		template = known
 	}
-	template.Tag = cmp.Or(f.Stack, "none")
+	template.Tag = cmp.Or(f.Stack, "hangar-instance="+v.instance)
 	pool := poolOf(v.pools, template)
 	of := state.Server{Name: prefixOf(pool) + "12345678", Pool: template.Pool, Provider: template.Provider, Capacity: max(1, pool.Concurrency), Machine: f.Server}
 	s, stack := recovery(double{of, f}, template, v.began)
@@ -315,7 +345,7 @@ func (v view) adopt(c *conclusions) {
 			stack := x.area.template
 			stack.Name, stack.Tag, stack.Generation, stack.Created = f.Stack, "", 1, v.began
 			if _, taken := v.stacks[f.Stack]; taken || state.CheckHostname(f.Stack) != nil {
-				stack.Name, stack.Tag = stack.Pool+"-"+random(8), cmp.Or(f.Stack, "none")
+				stack.Name, stack.Tag = stack.Pool+"-"+random(8), cmp.Or(f.Stack, "hangar-instance="+v.instance)
 			}
 			at = len(c.Stacks)
 			made[f.Stack] = at

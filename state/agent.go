@@ -1,5 +1,7 @@
 package state
 
+import "time"
+
 // Host is a machine as it is reached over SSH.
 type Host struct {
 	Server  string // name of the server
@@ -23,4 +25,16 @@ func (l AgentLook) Ready() bool {
 // never started.
 func (l AgentLook) Gone() bool {
 	return l.Container == "" || l.Container == "exited" || l.Container == "dead"
+}
+
+// Agent is what is known of the runner on a server's machine. Without SSH
+// nothing of it is.
+type Agent struct {
+	Setup       string    // how far the machine's setup is, in words; empty: done, or not begun
+	Active      time.Time // the device has been active since
+	Reached     time.Time // the machine first answered
+	Told        time.Time // its runner was told to take no more work; zero: it was not
+	Drained     time.Time // its runner had ended by then, after it was told; zero: it may be at work
+	Unreachable time.Time // the machine has not answered since; zero: it does
+	Repaired    time.Time // its runner was last started anew
 }

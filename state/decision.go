@@ -50,6 +50,7 @@ type ServerDecision struct {
 	Pool   string `json:"pool"`
 	Phase  Phase  `json:"phase"` // in which it was seen
 	Action Action `json:"action"`
+	To     Phase  `json:"-"` // to which the action takes it
 	Reason string `json:"reason"`
 
 	// What was seen of it in this read of the queue, to be remembered.

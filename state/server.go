@@ -43,7 +43,7 @@ type Absence string
 
 // The absences.
 const (
-	Refused Absence = "refused" // the provider's API refused for good to create it
+	Refused Absence = "refused" // the provider's API refused for good to create it; in doubt until a first look has told
 	Lost    Absence = "lost"    // none was found by the end of the settle time
 	Missing Absence = "missing" // the provider's list shows it no more, though nobody here destroyed it
 )
@@ -69,6 +69,13 @@ type Server struct {
 
 	Began  time.Time // its create began; zero: it has not, or its device was found
 	Absent Absence   // why no device of it is thought to exist
+	// Taken says that its device no longer carries this installation's tag, but
+	// another's or none: it is never touched then.
+	Taken bool
+	// Unseen is the first of the looks in a row that did not show its device; zero:
+	// the newest one did, or there was none.
+	Unseen time.Time
+	Agent
 	// Doubt is set while it is not known whether its device exists: it may after
 	// a create of which terraform knows no device, and after a destruction that
 	// only terraform has told of. A look that begins at this time or later, and
@@ -103,11 +110,22 @@ func (s Server) Runner() string {
 
 // Billed says whether the server counts against its pool's maximum: its device
 // exists, may exist, or is about to.
-func (s Server) Billed() bool { return s.Phase != Stopped && s.Absent == "" }
+func (s Server) Billed() bool { return s.Phase != Stopped && (s.Absent == "" || !s.Doubt.IsZero()) }
 
 // Booting says whether the last look showed a device that is not active yet,
 // and that cannot be destroyed before it is.
 func (s Server) Booting() bool { return s.State == string(FoundBooting) }
+
+// Reachable says whether there can be a runner on the server's machine that is
+// reached over SSH: it has an address, and its device is not known to be of no
+// use.
+func (s Server) Reachable() bool {
+	return s.Address != "" && s.Absent == "" && s.State != string(FoundFailed) && s.State != string(FoundBooting)
+}
+
+// Tainted is the state of a device that Terraform has marked as tainted: it
+// exists, but its create failed, and the next plan would replace it.
+const Tainted = "tainted"
 
 // Device is what exists, and is billed, at the provider, as a module's output
 // tells it. Fields that a provider does not know are empty.

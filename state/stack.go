@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Stack is one Terraform root module with a state of its own: one pool, one
 // candidate and one module version, for life. Servers join it only before its
@@ -104,6 +107,9 @@ type Workspace struct {
 
 // Census is the tag by which a census finds the stack's devices.
 func (s Stack) Census() string {
+	if strings.Contains(s.Tag, "=") { // its devices carry no tag of a stack
+		return s.Tag
+	}
 	if s.Tag != "" {
 		return "hangar-stack=" + s.Tag
 	}

@@ -36,6 +36,7 @@ type Changes struct {
 	Looks     []Look
 	Findings  []Finding // seen now; those of before that are not among them stay
 	Swept     bool      // Findings are all there are: those of before that are not among them have ended
+	TakenOver bool      // what was there before these records has been seen: see sqlite.Store.Takeover
 }
 
 // Audit is what the newest sweep found.
@@ -44,21 +45,30 @@ type Audit struct {
 	Devices  int       `json:"devices"`     // of this installation that the provider shows
 	Error    string    `json:"error"`       // why it could not look everywhere; empty: it could
 	Findings []Finding `json:"findings"`    // the oldest first
+	Early    bool      `json:"-"`           // what was there before these records may not all have been seen
 }
 
-// Sighting is what a look, or a sweep, tells of one server. It is a Conflict
-// when the server is no longer as it was looked at: in another phase, or with
-// another device or doubt.
+// Sighting is what a look at the provider's list, or at a machine, tells of one
+// server. It is a Conflict when the server is no longer as it was looked at: in
+// another phase, or with another device or doubt.
 type Sighting struct {
 	Seen   Server // as it was looked at
 	To     Phase
 	Device Device
+	Agent  Agent
+	Taken  bool
+	Unseen time.Time
 	Absent Absence
 	Doubt  time.Time
 	Reason string // empty: stays
 	Error  string // empty: stays
 
 	Condemned bool // set, never cleared
+}
+
+// Seen returns a sighting that changes nothing of a server.
+func Seen(s Server) Sighting {
+	return Sighting{Seen: s, To: s.Phase, Device: s.Device, Agent: s.Agent, Taken: s.Taken, Unseen: s.Unseen, Absent: s.Absent, Doubt: s.Doubt}
 }
 
 // Look is the end of a look for a stack's devices. It is a Conflict when
@@ -75,6 +85,7 @@ type Look struct {
 	Raise   bool              // there may be something to run
 	Failed  bool              // a destruction has to be made again: it counts as a failure of the stack
 	RetryAt time.Time         // with Failed: not run before
+	Settled bool              // a destruction was verified: earlier failures count no more
 	Version *StateVersion     // nil: as recorded
 	Outputs map[string]Device // nil: as recorded
 }
@@ -84,11 +95,12 @@ type FindingKind string
 
 // The kinds of findings.
 const (
-	Orphan     FindingKind = "orphan"     // tagged ours, in no state and no record
-	Duplicate  FindingKind = "duplicate"  // a second device of one server
-	Gone       FindingKind = "missing"    // in a record, not at the provider
-	Drifted    FindingKind = "drifted"    // changed by hand
-	Unreadable FindingKind = "unreadable" // a census that failed or looks implausible: nothing is known
+	Orphan      FindingKind = "orphan"      // tagged ours, in no state and no record
+	Duplicate   FindingKind = "duplicate"   // a second device of one server
+	Gone        FindingKind = "missing"     // in a record, not at the provider
+	Drifted     FindingKind = "drifted"     // changed by hand
+	Unreadable  FindingKind = "unreadable"  // a census that failed: nothing is known
+	Implausible FindingKind = "implausible" // a census that shows too little to be believed: nothing is concluded
 )
 
 // Finding is a difference between the records, the Terraform states and the
@@ -127,6 +139,7 @@ type Mark struct {
 	Served     time.Time
 	IdleSince  time.Time
 	QuietSince time.Time
+	Reason     string // empty: stays
 }
 
 // Finish is the end of a run, recorded all or nothing.

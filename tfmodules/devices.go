@@ -45,8 +45,8 @@ func (m Module) Devices(stateJSON []byte) (map[string]state.Device, error) {
 				continue
 			}
 			device := m.device(r, i, name, scope, recorded[name])
-			if i.Status == Tainted {
-				device.State = Tainted
+			if i.Status == state.Tainted {
+				device.State = state.Tainted
 			}
 			devices[name] = device
 		}

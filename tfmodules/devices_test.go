@@ -87,7 +87,7 @@ func TestDevicesCases(t *testing.T) {
 			map[string]state.Device{"a": {ID: "1", Size: "big"}, "b": {ID: "2"}}},
 		{"recorded, but gone", `{ id = s.id }`, recorded + `, "resources": []`, map[string]state.Device{}},
 		{"tainted", `{ id = s.id, state = s.state }`, servers(strings.Replace(instance, "{", `{"status": "tainted", `, 1)),
-			map[string]state.Device{"a": {ID: "1", State: Tainted}}},
+			map[string]state.Device{"a": {ID: "1", State: state.Tainted}}},
 		{"deposed", `{ id = s.id }`, servers(strings.Replace(instance, "{", `{"deposed": "0badcafe", `, 1)), map[string]state.Device{}},
 		{"of another module", `{ id = s.id }`, strings.Replace(servers(instance), "module.devices", "module.other", 1), map[string]state.Device{}},
 	}

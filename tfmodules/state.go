@@ -10,10 +10,6 @@ import (
 // does not write its state file atomically: read it again.
 var ErrIncomplete = errors.New("the Terraform state is incomplete")
 
-// Tainted is the state of a device that Terraform has marked as tainted: it
-// exists, but its create failed, and the next plan would replace it.
-const Tainted = "tainted"
-
 // ParseState returns the serial and the lineage of a Terraform state.
 func ParseState(stateJSON []byte) (serial int64, lineage string, err error) {
 	s, err := parseState(stateJSON)

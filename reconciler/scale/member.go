@@ -2,6 +2,9 @@ package scale
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"hangar/state"
@@ -11,6 +14,8 @@ import (
 type member struct {
 	server   *state.Server
 	load     int         // stages on it
+	stages   []int64     // their ids, when it drains
+	ssh      bool        // whether its runner was, or will be, told to take no more work
 	phase    state.Phase // in which the decision leaves it
 	decision state.ServerDecision
 }
@@ -33,19 +38,39 @@ func muster(o Observation) []*member {
 			load[machine]++
 		}
 	}
+	draining := stagesOf(o)
 	members := make([]*member, 0, len(o.Servers))
 	for i := range o.Servers {
 		s := &o.Servers[i]
 		if s.Phase == state.Stopped {
 			continue
 		}
-		m := &member{server: s, load: load[s.Runner()], phase: s.Phase}
+		m := &member{server: s, load: load[s.Runner()], stages: draining[s.Runner()], ssh: o.SSH && s.Reachable(), phase: s.Phase}
 		m.decision = state.ServerDecision{Server: s.Name, Pool: s.Pool, Phase: s.Phase, Action: state.Keep}
 		m.mark(o.At)
 		m.obey()
 		members = append(members, m)
 	}
 	return members
+}
+
+// stagesOf lists the stages on the servers that drain, in order of their ids.
+func stagesOf(o Observation) map[string][]int64 {
+	stages := make(map[string][]int64)
+	for i := range o.Servers {
+		if p := o.Servers[i].Phase; p == state.Shutdown || p == state.Failed {
+			stages[o.Servers[i].Runner()] = nil
+		}
+	}
+	for i := range o.Stages {
+		if on, drains := stages[o.Stages[i].Machine]; drains {
+			stages[o.Stages[i].Machine] = append(on, o.Stages[i].ID)
+		}
+	}
+	for _, on := range stages {
+		slices.Sort(on)
+	}
+	return stages
 }
 
 // mark notes what this read of the queue shows of the server.
@@ -77,7 +102,7 @@ func first(known, now time.Time) time.Time {
 func (m *member) obey() {
 	s := m.server
 	switch {
-	case s.Phase == state.Stopping:
+	case s.Phase == state.Stopping, s.Taken:
 	case s.Phase == state.Pending && m.dismissed():
 		m.act(state.Drop, "asked to leave before its create began")
 	case s.Forced:
@@ -96,8 +121,11 @@ func (m *member) dismissed() bool { return m.server.Condemned || m.server.Forced
 // usable says whether the decision leaves the server as capacity.
 func (m *member) usable() bool { return m.phase.Usable() && !m.dismissed() }
 
-// spare says whether the server drains, but could be put back to work.
-func (m *member) spare() bool { return m.phase == state.Shutdown && !m.dismissed() }
+// spare says whether the server drains, but could be put back to work. One whose
+// runner was told to take no more work has to end its stages first.
+func (m *member) spare() bool {
+	return m.phase == state.Shutdown && !m.dismissed() && m.server.Absent == "" && (!m.ssh || m.load == 0)
+}
 
 // billed says whether the decision leaves the server counting against the
 // maximum.
@@ -118,20 +146,23 @@ func (m *member) broken() bool {
 func (m *member) free() int { return max(0, m.server.Capacity-m.load) }
 
 func (m *member) act(a state.Action, reason string) {
-	m.decision.Action, m.decision.Reason = a, reason
 	m.phase = phaseAfter[a]
+	if a == state.Revive && !m.server.Told.IsZero() {
+		m.phase = state.Staging // its runner has to be started again first
+	}
+	m.decision.Action, m.decision.To, m.decision.Reason = a, m.phase, reason
 }
 
 func (m *member) keep(reason string) { m.decision.Reason = reason }
 
 // conclude stops a server that has drained, and gives a reason to every server
 // that has none so far. The fleet is nil when the pool is not configured.
-func (m *member) conclude(at time.Time, f *fleet) {
+func (m *member) conclude(o Observation, f *fleet) {
 	if m.decision.Reason != "" {
 		return
 	}
 	if m.phase == state.Shutdown || m.broken() {
-		m.watch(at)
+		m.watch(o)
 		return
 	}
 	if f == nil {
@@ -141,19 +172,70 @@ func (m *member) conclude(at time.Time, f *fleet) {
 	m.keep(m.standing())
 }
 
-// watch lets a draining server go when this read of the queue and an earlier
-// one, and so presumably every one between them, show no stage on it. One read
-// is not enough: its runner may be about to accept a stage.
-func (m *member) watch(at time.Time) {
-	quiet := m.decision.QuietSince
+// watch lets a draining server go. With SSH its runner has ended, having been
+// told to take no more work, and a later read of the queue shows no stage on it.
+// One that does not answer goes when the queue has shown no stage on it for a
+// while. Without SSH this read and an earlier one, and so presumably every one
+// between them, show none: one read is not enough, since its runner may be about
+// to accept a stage.
+func (m *member) watch(o Observation) {
+	s, quiet := m.server, m.decision.QuietSince
 	switch {
+	case s.Taken:
+		m.keep("left alone: its device does not carry this installation's tag any more")
 	case m.load > 0:
-		m.keep(fmt.Sprintf("drains: %s still on it", count(m.load, "stage")))
-	case at.After(quiet):
+		m.keep(fmt.Sprintf("drains: %s still on it%s%s", count(m.load, "stage"), list(m.stages), m.overdue(o)))
+	case !m.ssh && o.At.After(quiet):
 		m.act(state.Stop, "drained: no stage on it since "+clock(quiet))
-	default:
+	case !m.ssh:
 		m.keep(fmt.Sprintf("drains: no stage on it since %s, to be seen once more", clock(quiet)))
+	case !s.Drained.IsZero() && o.At.After(s.Drained):
+		m.act(state.Stop, fmt.Sprintf("drained: its runner ended by %s, and no stage is on it", clock(s.Drained)))
+	case !s.Drained.IsZero():
+		m.keep("drains: its runner has ended; the queue is to show once more that no stage is on it")
+	case !s.Unreachable.IsZero():
+		since := later(quiet, s.Unreachable).Add(o.Grace)
+		if o.At.Before(since) {
+			m.keep(fmt.Sprintf("drains: it does not answer since %s; no stage on it since %s, which is believed from %s on", clock(s.Unreachable), clock(quiet), clock(since)))
+			return
+		}
+		m.act(state.Stop, fmt.Sprintf("it does not answer since %s, and no stage is on it since %s", clock(s.Unreachable), clock(quiet)))
+	case s.Told.IsZero():
+		m.keep("drains: its runner is to be told to take no more work")
+	default:
+		m.keep("drains: its runner was told at " + clock(s.Told) + " to take no more work, and has not ended yet" + m.overdue(o))
 	}
+}
+
+// overdue is added to what is told of a drain that takes too long.
+func (m *member) overdue(o Observation) string {
+	if o.Overdue <= 0 || o.At.Sub(m.server.Updated) < o.Overdue {
+		return ""
+	}
+	return fmt.Sprintf("; it drains since %s, longer than %s, and goes on: only force ends it sooner", clock(m.server.Updated), o.Overdue)
+}
+
+// list is ids in words, a few of them.
+func list(ids []int64) string {
+	const shown = 5
+	if len(ids) == 0 {
+		return ""
+	}
+	words := make([]string, 0, shown)
+	for _, id := range ids[:min(len(ids), shown)] {
+		words = append(words, strconv.FormatInt(id, 10))
+	}
+	if len(ids) > shown {
+		words = append(words, "...")
+	}
+	return " (" + strings.Join(words, ", ") + ")"
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // standing is why a server that nothing is decided of is as it is.
@@ -171,6 +253,9 @@ func (m *member) progress() string {
 	case state.Creating:
 		return "its create is under way"
 	case state.Created, state.Staging:
+		if m.server.Setup != "" {
+			return "it is being set up: " + m.server.Setup
+		}
 		return "its device is being set up"
 	case state.Running:
 		return fmt.Sprintf("busy: %s of %d on it", count(m.load, "stage"), m.server.Capacity)

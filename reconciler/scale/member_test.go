@@ -42,10 +42,10 @@ func TestServers(t *testing.T) {
 		{name: "lost, and condemned", pool: lasting, server: server("a", state.Failed, absent(state.Lost), condemned), action: state.Stop, reason: "asked to leave: looked for once more"},
 		{name: "broken, first seen quiet", pool: lasting, server: server("a", state.Failed, broken), action: state.Keep,
 			reason: "drains: no stage on it since 2026-03-04 10:20:30 UTC, to be seen once more"},
-		{name: "broken, with a stage", pool: lasting, server: server("a", state.Failed, broken, quiet), stages: busy, action: state.Keep, reason: "drains: 1 stage still on it"},
+		{name: "broken, with a stage", pool: lasting, server: server("a", state.Failed, broken, quiet), stages: busy, action: state.Keep, reason: "drains: 1 stage still on it (1)"},
 		{name: "broken and quiet", pool: lasting, server: server("a", state.Failed, broken, quiet), action: state.Stop, reason: "drained: no stage on it since 2026-03-04 10:20:20 UTC"},
 		{name: "a double, with a stage under its name", pool: lasting, server: server("b", state.Shutdown, condemned, quiet, func(s *state.Server) { s.Machine = "a" }), stages: busy,
-			action: state.Keep, reason: "drains: 1 stage still on it"},
+			action: state.Keep, reason: "drains: 1 stage still on it (1)"},
 
 		{name: "busy", pool: lasting, server: server("a", state.Running), stages: busy, action: state.Keep, reason: "busy: 1 stage of 2 on it"},
 		{name: "idle, minimum", pool: lasting, server: server("a", state.Running), action: state.Keep, reason: "idle: stays for the minimum of 1"},
@@ -61,7 +61,7 @@ func TestServers(t *testing.T) {
 		{name: "idle, no longer needed", pool: pool(), server: server("a", state.Running), action: state.Drain,
 			reason: "no longer needed: idle since 2026-03-04 05:20:30 UTC"},
 
-		{name: "drains with a stage", pool: pool(), server: server("a", state.Shutdown, quiet), stages: busy, action: state.Keep, reason: "drains: 1 stage still on it"},
+		{name: "drains with a stage", pool: pool(), server: server("a", state.Shutdown, quiet), stages: busy, action: state.Keep, reason: "drains: 1 stage still on it (1)"},
 		{name: "drains, first quiet read", pool: pool(), server: server("a", state.Shutdown), action: state.Keep,
 			reason: "drains: no stage on it since 2026-03-04 10:20:30 UTC, to be seen once more"},
 		{name: "drains, the same read again", pool: pool(), server: server("a", state.Shutdown, func(s *state.Server) { s.QuietSince = now }), action: state.Keep,
@@ -79,7 +79,7 @@ func TestServers(t *testing.T) {
 		{name: "condemned running, young", pool: lasting, server: server("a", state.Running, condemned, func(s *state.Server) { s.Created = now }), action: state.Drain, reason: "asked to leave"},
 		{name: "condemned running, busy", pool: lasting, server: server("a", state.Running, condemned), stages: busy, action: state.Drain, reason: "asked to leave"},
 		{name: "condemned running, paused", pool: lasting, server: server("a", state.Running, condemned), paused: true, action: state.Drain, reason: "asked to leave"},
-		{name: "condemned draining, busy", pool: lasting, server: server("a", state.Shutdown, condemned, quiet), stages: busy, action: state.Keep, reason: "drains: 1 stage still on it"},
+		{name: "condemned draining, busy", pool: lasting, server: server("a", state.Shutdown, condemned, quiet), stages: busy, action: state.Keep, reason: "drains: 1 stage still on it (1)"},
 		{name: "condemned drained", pool: lasting, server: server("a", state.Shutdown, condemned, quiet), action: state.Stop,
 			reason: "drained: no stage on it since 2026-03-04 10:20:20 UTC"},
 

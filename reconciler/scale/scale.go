@@ -20,6 +20,15 @@ type Observation struct {
 	Backoffs []state.Backoff
 	Paused   bool
 	Spent    map[string]state.Spent // of the creation budgets, by pool
+
+	// SSH says that machines are reached: a runner can then be told to take no
+	// more work. Without it a server drains by the queue alone.
+	SSH bool
+	// Grace is for how long the queue must show no stage on a machine that does
+	// not answer before it is destroyed.
+	Grace time.Duration
+	// Overdue is after how long a drain is told to take too long; it goes on.
+	Overdue time.Duration
 }
 
 // What keeps a pool from what it wants, as state.PoolDecision.Held tells it.
@@ -54,7 +63,7 @@ func Decide(o Observation, pools []state.Pool) state.Decision {
 		d.Pools = append(d.Pools, f.decide(o))
 	}
 	for _, m := range members {
-		m.conclude(o.At, byName[m.server.Pool])
+		m.conclude(o, byName[m.server.Pool])
 		d.Servers = append(d.Servers, m.decision)
 	}
 	return d

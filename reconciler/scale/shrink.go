@@ -34,6 +34,8 @@ func (f *fleet) release(o Observation) {
 	}, func(a, b *member) int { return a.decision.IdleSince.Compare(b.decision.IdleSince) }) {
 		leave := mayLeave(m, f.pool, o.At)
 		switch {
+		case m.server.Taken:
+			m.keep("left alone: its device does not carry this installation's tag any more")
 		case o.Paused:
 			m.keep("idle: stays while hangar is paused")
 		case leave.After(o.At):

@@ -14,7 +14,7 @@ import (
 
 // NeedsRepair says why a stack's state is to be repaired before anything else
 // is done with the stack; empty: it need not be. Newest is the newest version
-// of it that was recorded, or nil. No terraform is run; only a file that is
+// of it that was recorded, or nil; its bytes are not needed. No terraform is run; only a file that is
 // torn takes two seconds, in which it may still become whole.
 func (r *Runner) NeedsRepair(ctx context.Context, stack state.Stack, newest *state.StateVersion) (why string, err error) {
 	d, err := r.damage(ctx, stack, newest)
@@ -53,6 +53,17 @@ func (r *Runner) repair(ctx context.Context, stack state.Stack, newest *state.St
 	if err != nil {
 		return err
 	}
+	if d.why != "" && newest == nil {
+		kept, err := d.setAside()
+		if err != nil {
+			return err
+		}
+		step("the state %s, and none was recorded: it begins anew, and what was there is kept as %s", d.why, kept)
+		d.why = ""
+	}
+	if d.why != "" && len(newest.Bytes) == 0 {
+		return fmt.Errorf("the state %s, and the bytes of what was recorded with serial %d are not at hand", d.why, newest.Serial)
+	}
 	if d.why != "" {
 		kept, err := d.replace(newest)
 		if err != nil {
@@ -82,9 +93,6 @@ func (r *Runner) damage(ctx context.Context, stack state.Stack, newest *state.St
 	if _, err := os.Lstat(filepath.Join(dir, erroredFile)); err == nil {
 		d.errored = true
 	}
-	if newest == nil || len(newest.Bytes) == 0 {
-		return d, nil
-	}
 	path := filepath.Join(dir, stateFile)
 	content, serial, lineage, err := readState(ctx, path)
 	switch {
@@ -92,6 +100,7 @@ func (r *Runner) damage(ctx context.Context, stack state.Stack, newest *state.St
 		d.why = "was torn"
 	case err != nil:
 		return d, err
+	case newest == nil: // whole, as far as anybody knows
 	case len(content) == 0:
 		d.why = "was empty"
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
@@ -111,22 +120,31 @@ func (d damage) replace(newest *state.StateVersion) (kept string, err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return "", err
 	}
-	path := filepath.Join(d.dir, stateFile)
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	beside, err := d.setAside()
+	if err != nil {
 		return "", err
 	}
-	if err == nil {
-		beside, err := unused(path + ".replaced")
-		if err != nil {
-			return "", err
-		}
-		if err := writeFile(beside, old); err != nil {
-			return "", err
-		}
-		kept = ", and kept as " + filepath.Base(beside)
+	if beside != "" {
+		kept = ", and kept as " + beside
 	}
-	return kept, writeFile(path, newest.Bytes)
+	return kept, writeFile(filepath.Join(d.dir, stateFile), newest.Bytes)
+}
+
+// setAside moves the state out of the way, and returns its new name; empty:
+// there was none.
+func (d damage) setAside() (name string, err error) {
+	path := filepath.Join(d.dir, stateFile)
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	beside, err := unused(path + ".replaced")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return "", err
+	}
+	return filepath.Base(beside), os.Rename(path, beside)
 }
 
 // unused returns the first of PATH-1, PATH-2 and so on that does not exist.

@@ -81,7 +81,6 @@ func TestRepair(t *testing.T) {
 	if foreign == second || twin == first {
 		t.Fatal("the states do not look as expected")
 	}
-	without := &state.StateVersion{Stack: "s1", Serial: d.v1.Serial, Lineage: d.v1.Lineage}
 	for _, tt := range []struct {
 		name           string
 		state, errored string // files; empty: none
@@ -93,8 +92,7 @@ func TestRepair(t *testing.T) {
 		{"whole", second, "", d.v2, "", "", second, nil},
 		{"newer than recorded", second, "", d.v1, "", "", second, nil},
 		{"nothing at all", "", "", nil, "", "", "", nil},
-		{"torn, and nothing recorded", torn, "", nil, "", "", torn, nil},
-		{"torn, and no bytes recorded", torn, "", without, "", "", torn, nil},
+		{"torn, and nothing recorded", torn, "", nil, "the state was torn", "it begins anew", "", []string{"terraform.tfstate.replaced-1"}},
 
 		{"missing", "", "", d.v2, "the state was missing", "replaced by what was recorded with serial", second, nil},
 		{"empty", "empty", "", d.v2, "the state was empty", "kept as terraform.tfstate.replaced-1", second, []string{"terraform.tfstate.replaced-1"}},
@@ -105,7 +103,7 @@ func TestRepair(t *testing.T) {
 		{"errored", first, second, d.v1, "terraform left errored.tfstate", "it was pushed", second, []string{"errored.tfstate.pushed-1"}},
 		{"errored, and nothing else", "", second, nil, "terraform left errored.tfstate", "it was pushed", second, []string{"errored.tfstate.pushed-1"}},
 		{"errored, nothing recorded, the state empty", "empty", second, nil, "terraform left errored.tfstate", "it was pushed", second, []string{"errored.tfstate.pushed-1"}},
-		{"errored, nothing recorded, the state torn", torn, second, nil, "terraform left errored.tfstate", "it was pushed", second, []string{"errored.tfstate.pushed-1", "terraform.tfstate.replaced-1"}},
+		{"errored, nothing recorded, the state torn", torn, second, nil, "terraform left errored.tfstate; the state was torn", "it was pushed", second, []string{"errored.tfstate.pushed-1", "terraform.tfstate.replaced-1"}},
 		{"errored, the state torn", torn, second, d.v1, "terraform left errored.tfstate; the state was torn", "it was pushed", second, []string{"errored.tfstate.pushed-1", "terraform.tfstate.replaced-1"}},
 		{"errored, the state of another lineage", foreign, second, d.v1, "was of lineage another", "it was pushed", second, []string{"errored.tfstate.pushed-1", "terraform.tfstate.replaced-1"}},
 		{"errored, of the state's serial", second, twin, d.v2, "terraform left errored.tfstate", "it was pushed", twin, []string{"errored.tfstate.pushed-1"}},
@@ -119,7 +117,11 @@ func TestRepair(t *testing.T) {
 			t.Parallel() // torn files are waited for
 			d := d.aside(t)
 			d.set(t, tt.state, tt.errored)
-			why, err := d.NeedsRepair(t.Context(), d.one.Stack, tt.newest)
+			told := tt.newest // as the records list it, without its bytes
+			if told != nil {
+				told = &state.StateVersion{Stack: told.Stack, Serial: told.Serial, Lineage: told.Lineage}
+			}
+			why, err := d.NeedsRepair(t.Context(), d.one.Stack, told)
 			if err != nil || !strings.Contains(why, tt.why) || (why == "") != (tt.why == "") {
 				t.Errorf("needs repair: %q, %v; want %q", why, err, tt.why)
 			}
@@ -131,7 +133,7 @@ func TestRepair(t *testing.T) {
 				t.Errorf("afterwards it needs repair: %q, %v", why, err)
 			}
 			d.check(t, tt.want, tt.kept)
-			if tt.done != "" {
+			if tt.done != "" && tt.want != "" {
 				d.plans(t, tt.want)
 			}
 		})

@@ -139,9 +139,10 @@ func or(t, otherwise time.Time) time.Time {
 // mark keeps the first time that a stage was seen on a server, and the last
 // word on the rest.
 func mark(t tx, m state.Mark) error {
-	return t.do(`UPDATE servers SET served = CASE served WHEN 0 THEN ?3 ELSE served END, idle_since = ?4, quiet_since = ?5
+	return t.do(`UPDATE servers SET served = CASE served WHEN 0 THEN ?3 ELSE served END, idle_since = ?4, quiet_since = ?5,
+			reason = CASE ?6 WHEN '' THEN reason ELSE ?6 END
 		WHERE name = ?1 AND phase = ?2`,
-		m.Server, m.Phase, micros(m.Served), micros(m.IdleSince), micros(m.QuietSince))
+		m.Server, m.Phase, micros(m.Served), micros(m.IdleSince), micros(m.QuietSince), m.Reason)
 }
 
 // move takes a server from one phase to another and says whether that changes
@@ -162,8 +163,8 @@ func move(t tx, m state.Move, at time.Time) (stack string, changed bool, err err
 	} else if m.Reason != "" {
 		err = t.do("UPDATE servers SET reason = ? WHERE name = ?", m.Reason, m.Server)
 	}
-	if err == nil && m.To == state.Stopping && (server.ID == "" || server.Absent != "") {
-		// Nothing to be destroyed is known: a look tells whether there is.
+	if err == nil && m.To == state.Stopping && (server.ID == "" || server.Absent != "" || server.Booting()) {
+		// Nothing that can be destroyed is known: a look tells whether there is.
 		err = t.do("UPDATE stacks SET look_at = ?2 WHERE name = ?1 AND (look_at = 0 OR look_at > ?2)", server.Stack, micros(at))
 	}
 	if err == nil && (m.Condemned || m.Forced) {

@@ -26,10 +26,15 @@ func addFindings(t tx, c state.Changes) error {
 			return err
 		}
 	}
+	if c.TakenOver {
+		if err := t.do("DELETE FROM settings WHERE name = 'takeover'"); err != nil {
+			return err
+		}
+	}
 	if !c.Swept {
 		return nil
 	}
-	if err := t.do("DELETE FROM settings WHERE name = 'takeover'"); err != nil {
+	if err := t.do("UPDATE settings SET value = ?1 WHERE name = 'takeover' AND value = ''", micros(c.At)); err != nil {
 		return err
 	}
 	return t.do("UPDATE findings SET ended = ?1 WHERE ended = 0 AND last < ?1", micros(c.At))

@@ -124,8 +124,9 @@ func addVersion(t tx, v state.StateVersion, at time.Time) error {
 		v.Stack, v.Serial, v.Lineage, digest, len(v.Bytes), v.Run, micros(or(v.At, at)), packed)
 }
 
-// endStack records what a run left of its stack. Failures are counted over
-// destructions until a look has verified them.
+// endStack records what a run left of its stack. A destruction or an adoption
+// that went well does not end the count of failures: what became of it is for a
+// look to tell.
 func endStack(t tx, run state.Run, f state.Finish) error {
 	err := t.do(`UPDATE stacks SET unclean = ?2, retry_at = ?3,
 			failures = CASE WHEN ?3 > 0 THEN failures + 1 WHEN ?8 THEN failures ELSE 0 END,
@@ -146,7 +147,7 @@ func remember(t tx, run state.Run, f state.Finish) error {
 	switch b := f.Backoff; {
 	case b != nil:
 		return addBackoff(t, *b)
-	case f.Applied && len(run.Creates) > 0:
+	case f.Phase == state.RunApplied && len(run.Creates) > 0:
 		return t.do("DELETE FROM backoffs WHERE (pool, candidate) IN (SELECT pool, candidate FROM stacks WHERE name = ?)", run.Stack)
 	}
 	return nil

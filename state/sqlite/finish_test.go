@@ -125,7 +125,7 @@ func TestOutcomesAndTheFastLoop(t *testing.T) {
 				want.Updated = after(time.Minute)
 				switch tt.want {
 				case state.Running:
-					want.Started = want.Updated
+					want.Started, want.Active = want.Updated, want.Updated
 				case state.Stopped:
 					want.Stopped = want.Updated
 				}

@@ -63,8 +63,20 @@ func addSighting(t tx, s state.Sighting, at time.Time) error {
 			return err
 		}
 	}
-	return t.do(`UPDATE servers SET absent = ?2, doubt = ?3, error = CASE ?4 WHEN '' THEN error ELSE ?4 END, condemned = condemned OR ?5
-		WHERE name = ?1`, now.Name, s.Absent, micros(s.Doubt), s.Error, s.Condemned)
+	if now.Taken && !s.Taken { // what was left alone may be destroyed
+		if err := raise(t, now.Stack, at); err != nil {
+			return err
+		}
+	}
+	if a := s.Agent; a != now.Agent {
+		if err := t.do(`UPDATE servers SET setup = ?, active = ?, reached = ?, told = ?, drained = ?, unreachable = ?, repaired = ? WHERE name = ?`,
+			a.Setup, micros(a.Active), micros(a.Reached), micros(a.Told), micros(a.Drained), micros(a.Unreachable), micros(a.Repaired), now.Name); err != nil {
+			return err
+		}
+	}
+	return t.do(`UPDATE servers SET absent = ?2, doubt = ?3, error = CASE ?4 WHEN '' THEN error ELSE ?4 END, condemned = condemned OR ?5,
+			taken = ?6, unseen = ?7
+		WHERE name = ?1`, now.Name, s.Absent, micros(s.Doubt), s.Error, s.Condemned, s.Taken, micros(s.Unseen))
 }
 
 func endLook(t tx, l state.Look, at time.Time) error {
@@ -72,9 +84,9 @@ func endLook(t tx, l state.Look, at time.Time) error {
 			unclean = CASE WHEN ?3 THEN '' ELSE unclean END,
 			changed = CASE WHEN ?4 AND generation = applied THEN ?7 ELSE changed END,
 			generation = generation + ?4,
-			failures = CASE WHEN ?5 THEN failures + 1 WHEN ?2 = 0 THEN 0 ELSE failures END,
-			retry_at = CASE WHEN ?5 THEN ?6 WHEN ?4 THEN 0 ELSE retry_at END
-		WHERE name = ?1`, l.Seen.Name, micros(l.Next), l.Clean, l.Raise, l.Failed, micros(l.RetryAt), micros(at), micros(l.Seen.LookAt))
+			retry_at = CASE WHEN ?5 THEN ?6 WHEN ?4 AND failures = 0 THEN 0 ELSE retry_at END,
+			failures = CASE WHEN ?5 THEN failures + 1 WHEN ?9 THEN 0 ELSE failures END
+		WHERE name = ?1`, l.Seen.Name, micros(l.Next), l.Clean, l.Raise, l.Failed, micros(l.RetryAt), micros(at), micros(l.Seen.LookAt), l.Settled)
 	if err == nil && l.Outputs != nil {
 		err = t.do("UPDATE stacks SET outputs = ? WHERE name = ?", asJSON{l.Outputs}, l.Seen.Name)
 	}

@@ -137,7 +137,7 @@ func TestFailuresOfDestructions(t *testing.T) {
 			t.Errorf("stack %+v", stack)
 		}
 	}
-	must(t, looked(t, s, start, sightOf(t, s, "s1"), state.Look{}))
+	must(t, looked(t, s, start, sightOf(t, s, "s1"), state.Look{Settled: true}))
 	if stack := stackNow(t, s, "s1"); stack.Failures != 0 {
 		t.Errorf("verified, and still %d failures", stack.Failures)
 	}
@@ -169,20 +169,29 @@ func TestFindings(t *testing.T) {
 		t.Helper()
 		must(t, s.Commit(t.Context(), state.Changes{At: start.Add(at), Findings: findings, Swept: swept}))
 	}
-	takeover := func() bool { return get(t, s.Takeover) }
+	takeover := func() bool {
+		yes, _, err := s.Takeover(t.Context())
+		must(t, err)
+		return yes
+	}
 	commit(0, false, orphan)
 	if !takeover() {
 		t.Error("a sweep that did not see everything was the first one")
 	}
 	commit(time.Minute, true, orphan, gone)
+	if _, since, err := s.Takeover(t.Context()); err != nil || since != after(time.Minute) {
+		t.Errorf("taken over since %v, %v", since, err)
+	}
+	must(t, s.Commit(t.Context(), state.Changes{At: start.Add(time.Minute), TakenOver: true, Findings: []state.Finding{orphan, gone}, Swept: true}))
 	if takeover() {
-		t.Error("the first sweep is still to come")
+		t.Error("what was there before has been seen")
 	}
 	list := get(t, s.Findings)
 	if len(list) != 2 || list[0].First != after(0) || list[0].Last != after(time.Minute) || !list[0].Held || list[1].First != after(time.Minute) {
 		t.Errorf("findings %+v", list)
 	}
 	commit(2*time.Minute, false)
+	wantEqual(t, "held", get(t, s.Held), []string{"1"})
 	if n := len(get(t, s.Findings)); n != 2 {
 		t.Errorf("%d findings after a sweep that did not see everything", n)
 	}

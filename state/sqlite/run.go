@@ -113,20 +113,16 @@ func intend(stack state.Stack, servers []state.Server, inState map[string]state.
 		Stack: stack.Name, Pool: stack.Pool, Generation: stack.Generation, Phase: state.RunPlanning,
 		Creates: []string{}, Deletes: []string{}, Forced: []string{}, Keeps: []string{}, Imports: map[string]string{}, Diagnostics: []state.Diagnostic{},
 	}
-	for _, s := range servers {
-		if _, there := inState[s.Name]; !there && s.ID != "" && s.Phase != state.Pending && s.Doubt.IsZero() && s.Absent == "" {
-			run.Imports[s.Name] = s.ID
-		}
-	}
+	run.Imports = adoptable(stack, servers, inState)
 	wanted := []state.Server{}
 	for _, s := range servers {
 		_, there := inState[s.Name]
 		_, imported := run.Imports[s.Name]
 		switch {
 		case imported:
-		case len(run.Imports) == 0 && s.Phase == state.Pending:
+		case len(run.Imports) == 0 && s.Phase == state.Pending && s.ID == "":
 			run.Creates = append(run.Creates, s.Name)
-		case len(run.Imports) == 0 && there && s.Phase == state.Stopping && !s.Booting():
+		case len(run.Imports) == 0 && there && s.Phase == state.Stopping && !s.Booting() && !s.Taken:
 			run.Deletes = append(run.Deletes, s.Name)
 			if s.Forced {
 				run.Forced = append(run.Forced, s.Name)
@@ -140,6 +136,35 @@ func intend(stack state.Stack, servers []state.Server, inState map[string]state.
 		wanted = append(wanted, s)
 	}
 	return run, wanted
+}
+
+// adoptable are the devices that a run of the stack is to adopt: known, and in no
+// state. After a failure each second try leaves them alone, when there is
+// something else to do, and the others try one of them: a device that cannot be
+// adopted holds nothing else up.
+func adoptable(stack state.Stack, servers []state.Server, inState map[string]state.Device) map[string]string {
+	imports := map[string]string{}
+	var names []string
+	other := false
+	for _, s := range servers {
+		_, there := inState[s.Name]
+		switch {
+		case !there && s.ID != "" && s.Doubt.IsZero() && s.Absent == "" && !s.Taken:
+			imports[s.Name] = s.ID
+			names = append(names, s.Name)
+		case s.Phase == state.Pending, there && s.Phase == state.Stopping && !s.Booting() && !s.Taken:
+			other = true
+		}
+	}
+	switch {
+	case stack.Failures == 0 || len(names) == 0:
+	case stack.Failures%2 == 1 && other:
+		return map[string]string{}
+	default:
+		one := names[stack.Failures/2%len(names)]
+		return map[string]string{one: imports[one]}
+	}
+	return imports
 }
 
 // converged records that the stack is what is wanted, without a run.

@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"crypto/rand"
+	"strconv"
 	"strings"
+	"time"
 
 	"hangar/state"
 )
@@ -28,7 +30,7 @@ func (s *Store) Instance(ctx context.Context, want string) (id string, err error
 		}
 		if id = want; id == "" {
 			id = strings.ToLower(rand.Text()[:8]) // 40 bits
-		} else if err := t.do("INSERT INTO settings (name, value) VALUES ('takeover', 'not swept yet')"); err != nil {
+		} else if err := t.do("INSERT INTO settings (name, value) VALUES ('takeover', '')"); err != nil {
 			return err
 		}
 		return t.do("INSERT INTO settings (name, value) VALUES ('instance', ?)", id)
@@ -36,16 +38,30 @@ func (s *Store) Instance(ctx context.Context, want string) (id string, err error
 	return id, err
 }
 
-// Takeover says whether these records were begun under a given id and no sweep
-// has seen all devices since: what it finds was there before, and is a person's
-// to decide.
-func (s *Store) Takeover(ctx context.Context) (yes bool, err error) {
-	err = s.read(ctx, "read whether a sweep is the first one", func(t tx) error {
-		n, err := t.count("SELECT count(*) FROM settings WHERE name = 'takeover'")
-		yes = n > 0
+// Takeover says whether these records were begun under a given id, and machines
+// that sweeps find may have been there before: they are a person's to decide.
+// Since is when a sweep first saw everything; zero: none has yet.
+func (s *Store) Takeover(ctx context.Context) (yes bool, since time.Time, err error) {
+	err = s.read(ctx, "read whether machines are taken over", func(t tx) error {
+		value, found, err := one(t, plain[string], "SELECT value FROM settings WHERE name = 'takeover'")
+		if yes = found; err != nil || value == "" {
+			return err
+		}
+		us, err := strconv.ParseInt(value, 10, 64)
+		since = instant(us)
 		return err
 	})
-	return yes, err
+	return yes, since, err
+}
+
+// Held returns the ids of the devices that were ever held for a person's
+// decision, also those that have not been seen since.
+func (s *Store) Held(ctx context.Context) (devices []string, err error) {
+	err = s.read(ctx, "list held devices", func(t tx) error {
+		devices, err = all(t, plain[string], "SELECT DISTINCT device FROM findings WHERE held = 1")
+		return err
+	})
+	return devices, err
 }
 
 // Paused says whether an admin has paused the making and removing of servers.

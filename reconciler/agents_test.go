@@ -1,0 +1,354 @@
+package reconciler_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hangar/reconciler"
+	"hangar/state"
+)
+
+// machines are the machines of a test, by server; one that is not there does
+// not answer.
+type machines struct {
+	mu    sync.Mutex
+	there map[string]*machine
+}
+
+type machine struct {
+	look     state.AgentLook
+	err      error
+	stages   int // on its runner
+	draining bool
+	told     int
+	started  int
+	cannot   bool // be started
+}
+
+func (m *machines) at(h state.Host, do func(*machine) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.there[h.Server]
+	switch {
+	case x == nil:
+		return state.Errorf(state.Unavailable, "%s does not answer", h.Server)
+	case x.err != nil:
+		return x.err
+	}
+	if x.draining && x.stages == 0 {
+		x.look.Container, x.look.Healthy = "exited", false
+	}
+	return do(x)
+}
+
+func (m *machines) Look(_ context.Context, h state.Host) (look state.AgentLook, err error) {
+	err = m.at(h, func(x *machine) error { look = x.look; return nil })
+	return look, err
+}
+
+func (m *machines) Drain(_ context.Context, h state.Host) error {
+	return m.at(h, func(x *machine) error {
+		x.told++
+		x.draining = x.draining || x.look.Container == "running"
+		if x.draining && x.stages == 0 {
+			x.look.Container, x.look.Healthy = "exited", false
+		}
+		return nil
+	})
+}
+
+func (m *machines) Revive(_ context.Context, h state.Host) error {
+	return m.at(h, func(x *machine) error {
+		if x.look.Container == "running" {
+			return state.Errorf(state.Conflict, "it still ends")
+		}
+		x.draining, x.look.Container, x.look.Healthy = false, "running", true
+		return nil
+	})
+}
+
+func (m *machines) Restart(_ context.Context, h state.Host) error {
+	return m.at(h, func(x *machine) error {
+		x.started++
+		if !x.cannot {
+			x.look.Container, x.look.Healthy = "running", true
+		}
+		return nil
+	})
+}
+
+func (m *machines) Tail(_ context.Context, h state.Host) (string, error) {
+	return "the end of the log", m.at(h, func(*machine) error { return nil })
+}
+
+// set changes a machine, which it makes.
+func (m *machines) set(server string, change func(*machine)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.there[server] == nil {
+		m.there[server] = &machine{}
+	}
+	change(m.there[server])
+}
+
+func (m *machines) get(server string) machine {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return *m.there[server]
+}
+
+// ready is a machine that works.
+func ready(x *machine) {
+	x.look = state.AgentLook{CloudInit: "done", Container: "running", Healthy: true}
+}
+
+// reached is a house whose machines are reached.
+type reached struct {
+	*house
+	machines *machines
+	agents   *reconciler.Agents
+}
+
+func newReached(t *testing.T, p state.Pool) *reached {
+	t.Helper()
+	h := &reached{house: newHouse(t, p), machines: &machines{there: map[string]*machine{}}}
+	h.rec.SSH, h.conv.SSH = true, true
+	h.attend()
+	return h
+}
+
+// attend starts the agents' loop, as a new process would.
+func (h *reached) attend() (stop func()) {
+	h.agents = reconciler.NewAgents(h.store, h.machines)
+	h.agents.Now, h.agents.Log = h.clock, slog.New(slog.DiscardHandler)
+	h.conv.Finished, h.rec.Committed = h.agents.Poke, func() { h.conv.Poke(); h.agents.Poke() }
+	ctx, cancel := context.WithCancel(h.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.agents.Run(ctx) }()
+	stop = sync.OnceFunc(func() { cancel(); <-ended })
+	h.t.Cleanup(stop)
+	return stop
+}
+
+// later lets time pass, and the loops look and decide.
+func (h *reached) later(d time.Duration) {
+	h.t.Helper()
+	h.house.later(d)
+	h.agents.Poke()
+	time.Sleep(5 * time.Millisecond) // what they find is seen the next time
+}
+
+func (h *reached) server(name string) state.Server {
+	h.t.Helper()
+	s, err := h.store.Server(h.t.Context(), name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return s
+}
+
+// one returns a server that works.
+func (h *reached) one() string {
+	h.t.Helper()
+	h.start()
+	h.pass()
+	h.until("its device is there", func() bool { return h.phases()[state.Created] == 1 })
+	name := h.servers()[0].Name
+	h.machines.set(name, ready)
+	h.until("it works", func() bool { h.later(6 * time.Second); return h.phases()[state.Running] == 1 })
+	return name
+}
+
+func TestReadiness(t *testing.T) {
+	h := newReached(t, pool(1, 1))
+	h.start()
+	h.pass()
+	h.until("its device is there", func() bool { return h.phases()[state.Created] == 1 })
+	name := h.servers()[0].Name
+	h.until("it is asked in vain", func() bool {
+		h.later(6 * time.Second)
+		return strings.Contains(h.server(name).Setup, "does not answer")
+	})
+	h.machines.set(name, func(x *machine) { x.look = state.AgentLook{CloudInit: "running", Detail: "Unpacking docker.io"} })
+	h.until("its setup is seen", func() bool { h.later(6 * time.Second); return h.phases()[state.Staging] == 1 })
+	if s := h.server(name); !strings.Contains(s.Reason, "cloud-init is running: Unpacking docker.io") || s.Reached.IsZero() {
+		t.Errorf("server %+v", s)
+	}
+	h.machines.set(name, func(x *machine) { ready(x); x.look.Healthy = false })
+	h.until("its runner is seen", func() bool { h.later(6 * time.Second); return strings.Contains(h.server(name).Setup, "health check") })
+	h.machines.set(name, ready)
+	h.until("it works", func() bool { h.later(6 * time.Second); return h.phases()[state.Running] == 1 })
+	if s := h.server(name); s.Setup != "" || s.Active.IsZero() || s.Started.Before(s.Reached) {
+		t.Errorf("server %+v", s)
+	}
+}
+
+// What is not ready in time, or cannot be set up, is in error with the end of
+// the log, no capacity, and replaced.
+func TestNotReadyInTime(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		look state.AgentLook
+		wait time.Duration
+		says string
+	}{
+		{"too slow", state.AgentLook{CloudInit: "running"}, 30 * time.Minute, "not ready within 30m0s: cloud-init is running\nthe end of the log"},
+		{"failed", state.AgentLook{CloudInit: "error", Detail: "no such package"}, 0, "cloud-init failed: no such package\nthe end of the log"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newReached(t, pool(1, 2))
+			h.start()
+			h.pass()
+			h.until("its device is there", func() bool { return h.phases()[state.Created] == 1 })
+			name := h.servers()[0].Name
+			h.machines.set(name, func(x *machine) { x.look = tt.look })
+			h.later(6 * time.Second)
+			h.wait(tt.wait)
+			h.until("it is in error", func() bool {
+				h.later(6 * time.Second)
+				return h.server(name).Phase != state.Created && h.server(name).Error != ""
+			})
+			if s := h.server(name); s.Error != tt.says {
+				t.Errorf("error %q", s.Error)
+			}
+			h.until("it is replaced", func() bool {
+				h.later(6 * time.Second)
+				return h.server(name).Phase == state.Stopped && h.phases()[state.Created] == 1
+			})
+		})
+	}
+}
+
+// The race: a stage is accepted between the idle check and the drain. It
+// finishes, and only then is the machine destroyed.
+func TestStageAcceptedBeforeTheDrain(t *testing.T) {
+	p := pool(1, 2)
+	h := newReached(t, p)
+	name := h.one()
+	h.rec.Pools[0].Min = 0
+	h.machines.set(name, func(x *machine) { x.stages = 1 }) // accepted, and not yet in the queue that was read
+	h.pass()
+	h.queue.set(working(name)...)
+	h.until("it is told to drain", func() bool { h.agents.Poke(); return h.machines.get(name).told > 0 })
+	for range 10 {
+		h.later(6 * time.Second)
+	}
+	if s := h.server(name); s.Phase != state.Shutdown || !strings.Contains(s.Reason, "1 stage still on it (1)") {
+		t.Errorf("server %+v", s)
+	}
+	h.later(time.Hour)
+	if s := h.server(name); s.Phase != state.Shutdown || !strings.Contains(s.Reason, "longer than 1h0m0s, and goes on") {
+		t.Errorf("after an hour: %+v", s)
+	}
+	h.queue.set() // the queue shows its end before the runner has ended
+	for range 3 {
+		h.later(6 * time.Second)
+	}
+	if s := h.server(name); s.Phase != state.Shutdown || len(h.tf.there()) != 1 {
+		t.Errorf("destroyed while its runner is at work: %+v", s)
+	}
+	h.machines.set(name, func(x *machine) { x.stages = 0 })
+	h.until("it is destroyed", func() bool { h.later(6 * time.Second); return h.server(name).Phase == state.Stopped })
+	if told := h.machines.get(name).told; told != 1 {
+		t.Errorf("told %d times", told)
+	}
+}
+
+// Work returns while a server drains that holds no stage: it is put back to
+// work, its runner started again, and no machine is booted anew.
+func TestPutBackToWork(t *testing.T) {
+	h := newReached(t, pool(1, 1))
+	name := h.one()
+	h.rec.Pools[0].Min = 0
+	h.machines.set(name, func(x *machine) { x.look.Container = "running" })
+	h.pass()
+	h.until("it is told to drain", func() bool { h.agents.Poke(); return h.machines.get(name).told > 0 })
+	h.queue.set(waiting(1)...)
+	h.until("it works again", func() bool { h.later(6 * time.Second); return h.server(name).Phase == state.Running })
+	if x := h.machines.get(name); x.draining || x.look.Container != "running" || len(h.tf.there()) != 1 {
+		t.Errorf("machine %+v", x)
+	}
+	if s := h.server(name); !s.Told.IsZero() || !s.Drained.IsZero() {
+		t.Errorf("server %+v", s)
+	}
+}
+
+// What was recorded as told, and not heard since hangar ended, is told again.
+func TestToldAgainAfterARestart(t *testing.T) {
+	h := newReached(t, pool(1, 1))
+	name := h.one()
+	h.rec.Pools[0].Min = 0
+	h.machines.set(name, func(x *machine) { x.err = state.Errorf(state.Unavailable, "it does not answer") })
+	h.pass()
+	h.until("it is recorded as told", func() bool { h.agents.Poke(); return !h.server(name).Told.IsZero() })
+	h.attend()
+	h.machines.set(name, func(x *machine) { x.err = nil })
+	h.until("it is told, and goes", func() bool { h.later(6 * time.Second); return h.server(name).Phase == state.Stopped })
+}
+
+// A machine that does not answer goes only when the queue has shown no stage on
+// it for a while.
+func TestUnreachableMachineDrainsByTheQueue(t *testing.T) {
+	h := newReached(t, pool(1, 1))
+	name := h.one()
+	h.rec.Pools[0].Min = 0
+	h.queue.set(working(name)...)
+	h.machines.set(name, func(x *machine) { x.err = state.Errorf(state.Unavailable, "it does not answer") })
+	if err := h.rec.Destroy(t.Context(), name, false); err != nil {
+		t.Fatal(err)
+	}
+	h.until("it is unreachable", func() bool { h.later(6 * time.Second); return !h.server(name).Unreachable.IsZero() })
+	h.later(time.Hour)
+	if s := h.server(name); s.Phase != state.Shutdown {
+		t.Errorf("destroyed with a stage on it: %+v", s)
+	}
+	h.queue.set()
+	h.later(time.Second)
+	h.later(4 * time.Minute)
+	if s := h.server(name); s.Phase != state.Shutdown || !strings.Contains(s.Reason, "which is believed from") {
+		t.Errorf("server %+v", s)
+	}
+	h.later(time.Minute)
+	h.until("it goes", func() bool { h.later(time.Second); return h.server(name).Phase == state.Stopped })
+}
+
+// A wrong host key is told, and the machine is not used.
+func TestUntrustedMachine(t *testing.T) {
+	h := newReached(t, pool(1, 2))
+	h.start()
+	h.pass()
+	h.until("its device is there", func() bool { return h.phases()[state.Created] == 1 })
+	name := h.servers()[0].Name
+	h.machines.set(name, func(x *machine) { x.err = state.Errorf(state.Untrusted, "another host key: perhaps an attack") })
+	h.until("it is in error", func() bool {
+		h.later(6 * time.Second)
+		return strings.Contains(h.server(name).Error, "perhaps an attack")
+	})
+	h.until("it is replaced", func() bool {
+		h.later(time.Minute)
+		return h.server(name).Phase == state.Stopped && h.phases()[state.Created] == 1
+	})
+}
+
+// A runner that is gone is started again; when that does not help, its server
+// is drained and replaced.
+func TestRunnerHealth(t *testing.T) {
+	h := newReached(t, pool(1, 2))
+	name := h.one()
+	gone := func(x *machine) { x.look.Container, x.look.Healthy = "exited", false }
+	h.machines.set(name, gone)
+	h.until("it is started again", func() bool { h.later(time.Minute); return h.machines.get(name).started == 1 })
+	h.until("it is healthy", func() bool { h.later(6 * time.Second); return h.server(name).Setup == "" })
+	if s := h.server(name); s.Phase != state.Running || !s.Repaired.IsZero() {
+		t.Errorf("server %+v", s)
+	}
+	h.machines.set(name, func(x *machine) { gone(x); x.cannot = true })
+	h.until("it is replaced", func() bool { h.later(time.Minute); return h.server(name).Phase == state.Stopped })
+	if s := h.server(name); h.machines.get(name).started != 2 {
+		t.Errorf("started %d times: %+v", h.machines.get(name).started, s)
+	}
+}
