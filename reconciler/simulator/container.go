@@ -29,6 +29,7 @@ type container struct {
 	code    int    // of its last exit
 	due     time.Time
 	log     []string
+	printed int // lines, ever
 }
 
 // healthy says whether the runner answers its health check. It stops to with
@@ -72,6 +73,7 @@ const maxLog = 1000
 
 func (r *runner) print(now time.Time, line string) {
 	r.log = append(r.log, fmt.Sprintf("time=%q %s", now.UTC().Format(time.RFC3339), line))
+	r.printed++
 	r.log = r.log[max(len(r.log)-maxLog, 0):]
 }
 
