@@ -23,11 +23,11 @@ func (w *World) Machine(at string) *Machine { return &Machine{w, at} }
 
 // Errors of a machine that does not answer, in the words of the real ones.
 var (
-	errNoRoute  = errors.New("no route to host")
-	errReset    = errors.New("connection reset by peer")
-	errTimeout  = errors.New("i/o timeout")
-	errHostKey  = errors.New("ssh: handshake failed: ssh: host key mismatch")
-	errNoObject = errors.New("No such container: agent")
+	errNoRoute = errors.New("no route to host")
+	errReset   = errors.New("connection reset by peer")
+	errTimeout = errors.New("i/o timeout")
+	errHostKey = errors.New("ssh: handshake failed: ssh: host key mismatch")
+	errNoAgent = errors.New("no such container: agent")
 )
 
 // Look is what a look at the machine shows.
@@ -45,7 +45,7 @@ func (m *Machine) Look() (look state.AgentLook, err error) {
 func (m *Machine) Drain() error {
 	return m.do("drain", func(d *Device, now time.Time) error {
 		if d.runner == nil {
-			return errNoObject
+			return errNoAgent
 		}
 		m.world.setPolicy(d.runner, never)
 		if d.runner.healthy() || d.runner.status == restarting {
@@ -60,7 +60,7 @@ func (m *Machine) Drain() error {
 func (m *Machine) Revive() error {
 	return m.do("revive", func(d *Device, now time.Time) error {
 		if d.runner == nil {
-			return errNoObject
+			return errNoAgent
 		}
 		m.world.setPolicy(d.runner, always)
 		m.world.start(d.runner, now)
@@ -72,7 +72,7 @@ func (m *Machine) Revive() error {
 func (m *Machine) Restart() error {
 	return m.do("restart the runner of", func(d *Device, now time.Time) error {
 		if d.runner == nil {
-			return errNoObject
+			return errNoAgent
 		}
 		m.world.start(d.runner, now)
 		return nil
@@ -84,7 +84,7 @@ func (m *Machine) Restart() error {
 func (m *Machine) Kill() error {
 	return m.do("kill the runner of", func(d *Device, now time.Time) error {
 		if d.runner == nil {
-			return errNoObject
+			return errNoAgent
 		}
 		if d.runner.status == running {
 			m.world.kill(d.runner, now)

@@ -93,7 +93,7 @@ func TestSetupFails(t *testing.T) {
 			t.Errorf("%+v, %v; want %+v", look, err, want)
 		}
 		for what, do := range map[string]func() error{"drain": m.Drain, "revive": m.Revive, "restart": m.Restart, "kill": m.Kill} {
-			if err := do(); err == nil || !strings.HasSuffix(err.Error(), "No such container: agent") {
+			if err := do(); err == nil || !strings.HasSuffix(err.Error(), "no such container: agent") {
 				t.Errorf("%s: %v", what, err)
 			}
 		}

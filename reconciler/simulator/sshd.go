@@ -28,12 +28,15 @@ func (w *World) ServeSSH(ctx context.Context, port int) (wait func() error, err 
 	w.sshPort = port
 	w.mu.Unlock()
 	s := &sshd{world: w, port: port, doors: map[string]*door{}}
-	s.tasks.Go(func() {
-		defer keeper.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
 		s.run(ctx)
-	})
-	return func() error {
 		s.tasks.Wait()
+		keeper.Close() // last, so that no other world gets a port that is still in use
+	}()
+	return func() error {
+		<-done
 		return errors.Join(s.errs...)
 	}, nil
 }
@@ -51,7 +54,15 @@ type sshd struct {
 	port  int
 	tasks sync.WaitGroup
 	doors map[string]*door // by device id
-	errs  []error
+
+	mu   sync.Mutex // guards what follows
+	errs []error
+}
+
+func (s *sshd) fail(device, what string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errs = append(s.errs, fmt.Errorf("device %s: %s: %w", device, what, err))
 }
 
 // door is where one device answers.
@@ -106,7 +117,7 @@ func (s *sshd) open(ctx context.Context, d *Device) *door {
 	s.world.do(func(time.Time) { userData, address = d.UserData, d.Address })
 	var err error
 	if door.login, err = readLogin(userData); err != nil {
-		s.errs = append(s.errs, fmt.Errorf("user data of device %s: %w", d.ID, err))
+		s.fail(d.ID, "read its user data", err)
 		return door
 	}
 	if door.login.hostKey == nil {
@@ -114,7 +125,7 @@ func (s *sshd) open(ctx context.Context, d *Device) *door {
 	}
 	l, err := net.Listen("tcp4", net.JoinHostPort(address, strconv.Itoa(s.port)))
 	if err != nil {
-		s.errs = append(s.errs, fmt.Errorf("serve SSH of device %s: %w", d.ID, err))
+		s.fail(d.ID, "serve SSH", err)
 		return door
 	}
 	context.AfterFunc(inside, func() { l.Close() })
@@ -122,7 +133,10 @@ func (s *sshd) open(ctx context.Context, d *Device) *door {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
-				return // the door is closed
+				if inside.Err() == nil { // the door is not closed
+					s.fail(d.ID, "serve SSH", err)
+				}
+				return
 			}
 			s.tasks.Go(func() { s.meet(inside, conn, door) })
 		}
