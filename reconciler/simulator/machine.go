@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -9,9 +8,11 @@ import (
 )
 
 // Machine is a device as those see it who are logged in to it. Its methods do
-// what the commands do that are sent to it over SSH, without a network, so
-// that a test with simulated time can play the part of SSH. They meet the
-// faults of connections as errors; keys they need none.
+// what hangar does there over SSH, without a network, so that a test with
+// simulated time can play the part of SSH. They meet the faults of connections
+// as errors, and need no key. Their errors have the codes by which a caller
+// branches: Unavailable when the machine does not answer, Untrusted when
+// another answers in its place.
 type Machine struct {
 	world *World
 	at    string
@@ -21,13 +22,13 @@ type Machine struct {
 // there is one shows when something is asked of it.
 func (w *World) Machine(at string) *Machine { return &Machine{w, at} }
 
-// Errors of a machine that does not answer, in the words of the real ones.
 var (
-	errNoRoute = errors.New("no route to host")
-	errReset   = errors.New("connection reset by peer")
-	errTimeout = errors.New("i/o timeout")
-	errHostKey = errors.New("ssh: handshake failed: ssh: host key mismatch")
-	errNoAgent = errors.New("no such container: agent")
+	errNoRoute = state.Errorf(state.Unavailable, "no route to host")
+	errReset   = state.Errorf(state.Unavailable, "connection reset by peer")
+	errTimeout = state.Errorf(state.Unavailable, "i/o timeout")
+	errHostKey = state.Errorf(state.Untrusted, "ssh: handshake failed: ssh: host key mismatch")
+	errNoAgent = state.Errorf(state.NotFound, "there is no container")
+	errEnding  = state.Errorf(state.Conflict, "the runner still ends")
 )
 
 // Look is what a look at the machine shows.
@@ -41,11 +42,11 @@ func (m *Machine) Look() (look state.AgentLook, err error) {
 
 // Drain lets the runner take no more stages and end after those that run. A
 // runner that is ending already is not told twice: the second signal would
-// kill it.
+// kill it. Where there is none, all is done.
 func (m *Machine) Drain() error {
 	return m.do("drain", func(d *Device, now time.Time) error {
 		if d.runner == nil {
-			return errNoAgent
+			return nil
 		}
 		m.world.setPolicy(d.runner, never)
 		if d.runner.healthy() || d.runner.status == restarting {
@@ -56,11 +57,15 @@ func (m *Machine) Drain() error {
 }
 
 // Revive gives the runner back its restart policy and starts it. One that is
-// still ending goes on to its end, and has then to be started.
+// still ending cannot be started before it has ended: that is a Conflict. No
+// container at all is NotFound.
 func (m *Machine) Revive() error {
 	return m.do("revive", func(d *Device, now time.Time) error {
 		if d.runner == nil {
 			return errNoAgent
+		}
+		if d.runner.ending {
+			return errEnding
 		}
 		m.world.setPolicy(d.runner, always)
 		m.world.start(d.runner, now)
@@ -68,7 +73,8 @@ func (m *Machine) Revive() error {
 	})
 }
 
-// Restart starts the runner's container if it has exited.
+// Restart starts the runner's container if it has exited. No container at all
+// is NotFound.
 func (m *Machine) Restart() error {
 	return m.do("restart the runner of", func(d *Device, now time.Time) error {
 		if d.runner == nil {

@@ -69,7 +69,7 @@ func (s *sshd) fail(device, what string, err error) {
 type door struct {
 	device *Device
 	login  *login
-	close  context.CancelFunc // the door, and everything that came in by it
+	close  func() // the door, and then everything that came in by it
 }
 
 // run opens and closes doors as devices come and go.
@@ -129,11 +129,15 @@ func (s *sshd) open(ctx context.Context, d *Device) *door {
 		return door
 	}
 	context.AfterFunc(inside, func() { l.Close() })
+	door.close = func() {
+		l.Close() // before its connections: who loses one finds it closed
+		cancel()
+	}
 	s.tasks.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
-				if inside.Err() == nil { // the door is not closed
+				if !errors.Is(err, net.ErrClosed) {
 					s.fail(d.ID, "serve SSH", err)
 				}
 				return

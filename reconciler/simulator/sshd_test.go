@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"hangar/state"
 )
 
 // newKey makes a key, as it is written in user data and as it is used.
@@ -344,14 +346,14 @@ func TestFaultsOfConnections(t *testing.T) {
 	tests := []struct {
 		name   string
 		faults Faults
-		want   string // in the error of a login
-		looks  string // in the error of Machine.Look
+		want   string     // in the error of a login
+		code   state.Code // of the error of Machine.Look
 	}{
 		{"none", Faults{}, "", ""},
-		{"refused", Faults{SSHRefused: 1}, "connection reset by peer", "connection reset by peer"},
-		{"half open", Faults{SSHHalfOpen: 1}, "i/o timeout", "i/o timeout"},
+		{"refused", Faults{SSHRefused: 1}, "connection reset by peer", state.Unavailable},
+		{"half open", Faults{SSHHalfOpen: 1}, "i/o timeout", state.Unavailable},
 		{"slow", Faults{SSHSlow: 1, SSHSlowBy: 200 * time.Millisecond}, "", ""},
-		{"another host key", Faults{WrongHostKey: []string{"agent-1"}}, "host key mismatch", "host key mismatch"},
+		{"another host key", Faults{WrongHostKey: []string{"agent-1"}}, "host key mismatch", state.Untrusted},
 		{"another's other host key", Faults{WrongHostKey: []string{"agent-2"}}, "", ""},
 	}
 	for _, test := range tests {
@@ -370,8 +372,8 @@ func TestFaultsOfConnections(t *testing.T) {
 				t.Errorf("logged in after %s", took)
 			}
 			_, err = g.world.Machine(address).Look()
-			if (err == nil) != (test.looks == "") || err != nil && !strings.Contains(err.Error(), test.looks) {
-				t.Errorf("looked: %v, want %q", err, test.looks)
+			if state.CodeOf(err) != test.code || (err == nil) != (test.code == "") || err != nil && !strings.HasSuffix(err.Error(), test.want) {
+				t.Errorf("looked: %v, want %q", err, test.code)
 			}
 		})
 	}
