@@ -55,7 +55,7 @@ func (c simulateCommand) untilDone(ctx context.Context, world simulation, s *ser
 			return nil, err
 		}
 		stats := world.Stats()
-		if stats.Succeeded+stats.Failed < stats.Builds || !settled(snap, c.Min) {
+		if stats.Succeeded+stats.Failed+stats.Orphaned < stats.Builds || !settled(snap, c.Min) {
 			continue
 		}
 		return &result{

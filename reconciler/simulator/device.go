@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -40,10 +41,16 @@ type Device struct {
 	alwaysPXE  bool
 	ipxeScript string
 
-	serial int       // makes its addresses
-	fails  bool      // ends failed instead of active
-	due    time.Time // of its next state; zero: none
-	setUp  time.Time // when its runner starts; zero: it has, or will not
+	serial     int           // makes its addresses
+	fails      bool          // ends failed instead of active
+	setupFails bool          // cloud-init fails on it
+	lives      time.Duration // from active to its death; zero: for ever
+	due        time.Time     // of its next state; zero: none
+	active     time.Time     // since when; zero: it never was
+	setUp      time.Time     // when cloud-init is done; zero: it is, or will not be
+	dies       time.Time     // zero: it has, or will not
+	dead       bool          // it answers nothing any more
+	runner     *runner       // in its container; nil: there is none
 }
 
 // Devices returns all devices that the API shows, in order of creation.
@@ -86,6 +93,10 @@ func (w *World) commit(d *Device, now time.Time) {
 	d.State = stateQueued
 	d.Created, d.Updated = now, now
 	d.due = now.Add(w.config.BootTime / 10)
+	d.setupFails = w.strikes(w.faults.SetupFails)
+	if w.strikes(w.faults.DeviceDies) {
+		d.lives = max(1, time.Duration(w.dice.Float64()*float64(cmp.Or(w.faults.DiesWithin, time.Hour))))
+	}
 	w.devices = append(w.devices, d)
 	w.stats.Created++
 	w.stats.MaxAlive = max(w.stats.MaxAlive, w.alive())
@@ -97,6 +108,12 @@ func (w *World) advanceDevices(now time.Time) {
 	for _, d := range w.devices {
 		for !d.due.IsZero() && !d.due.After(now) && d.State != stateDeprovisioning {
 			w.nextState(d)
+		}
+		if !d.setUp.IsZero() && !d.setUp.After(now) {
+			w.finishSetup(d)
+		}
+		if !d.dies.IsZero() && !d.dies.After(now) {
+			w.die(d)
 		}
 	}
 	w.devices = slices.DeleteFunc(w.devices, func(d *Device) bool {
@@ -121,17 +138,33 @@ func (w *World) nextState(d *Device) {
 		d.State = stateActive
 		d.Address = fmt.Sprintf("127.1.%d.%d", (d.serial+1)/256, (d.serial+1)%256)
 		d.PrivateIP = fmt.Sprintf("10.99.%d.%d", (d.serial+1)/256, (d.serial+1)%256)
-		d.setUp = at.Add(w.config.SetupTime)
+		d.active, d.setUp = at, at.Add(w.config.SetupTime)
+		if d.lives > 0 {
+			d.dies = at.Add(d.lives)
+		}
 	}
 }
 
-// remove takes a device away, and with it its runner and their stages.
+// die lets a device answer nothing any more, though the API shows it active.
+// Its runner is gone; Drone does not know.
+func (w *World) die(d *Device) {
+	d.dead, d.dies, d.setUp = true, time.Time{}, time.Time{}
+	if d.runner != nil {
+		w.orphan(d.runner)
+		d.runner = nil
+	}
+	w.dirty = true
+}
+
+// remove takes a device away, and with it a runner that lives: its stages are
+// killed. Those of a runner that had died before are left to the reaper.
 func (w *World) remove(d *Device, now time.Time) {
 	d.State = stateDeprovisioning
-	d.Updated, d.setUp = now, time.Time{}
+	d.Updated, d.setUp, d.dies = now, time.Time{}, time.Time{}
 	d.due = now.Add(w.faults.Deprovision)
 	w.stats.Destroyed++
-	w.kill(d)
+	w.fail(d)
+	d.runner = nil
 	w.dirty = true
 }
 

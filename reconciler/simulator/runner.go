@@ -2,46 +2,32 @@ package simulator
 
 import (
 	"bufio"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"hangar/state"
 )
 
-// runner is a drone-runner-docker on a device.
+// runner is a drone-runner-docker on a device, in a container of docker's.
 type runner struct {
 	device   *Device
 	name     string
 	capacity int
 	platform state.Platform
 	labels   map[string]string
+	refused  bool // by the server, for ever: it has no name, or another secret
+	container
 }
 
-// joinRunners starts the runners of the devices that are set up.
-func (w *World) joinRunners(now time.Time) {
-	for _, d := range w.devices {
-		if d.setUp.IsZero() || d.setUp.After(now) {
-			continue
-		}
-		d.setUp = time.Time{}
-		env := environment(d.UserData)
-		// A runner without a name or with another secret is refused by the
-		// server for ever; here it never shows up.
-		if env["DRONE_RUNNER_NAME"] == "" || env["DRONE_RPC_SECRET"] != w.config.RPCSecret {
-			continue
-		}
-		w.runners = append(w.runners, newRunner(d, env))
-		w.dirty = true
-	}
-}
+// asks says whether the runner asks the server for work.
+func (r *runner) asks() bool { return r.healthy() && !r.refused }
 
 // newRunner reads a runner's settings as drone-runner-docker does, with its
 // defaults.
 func newRunner(d *Device, env map[string]string) *runner {
 	r := &runner{
 		device: d, name: env["DRONE_RUNNER_NAME"], capacity: 2,
+		container: container{status: running, policy: always},
 		platform: state.Platform{
 			OS: "linux", Arch: "amd64",
 			Variant: env["DRONE_PLATFORM_VARIANT"], Kernel: env["DRONE_PLATFORM_KERNEL"],
@@ -78,16 +64,4 @@ func environment(userData string) map[string]string {
 		}
 	}
 	return env
-}
-
-// kill ends a device's runner. Its stages fail.
-func (w *World) kill(d *Device) {
-	w.runners = slices.DeleteFunc(w.runners, func(r *runner) bool { return r.device == d })
-	w.stages = slices.DeleteFunc(w.stages, func(s *stage) bool {
-		if s.device != d {
-			return false
-		}
-		w.stats.Failed++
-		return true
-	})
 }

@@ -15,32 +15,43 @@ func matches(r *runner, s *stage) bool {
 		maps.Equal(s.Labels, r.labels)
 }
 
-// withinLimit says whether a stage's limit lets it start: it counts the
-// stages of the same repository and name that are older or running.
-func withinLimit(s *stage, all []*stage) bool {
-	if s.Limit == 0 {
-		return true
-	}
-	n := 0
-	for _, o := range all {
-		if o != s && o.RepoID == s.RepoID && o.Name == s.Name && (o.ID < s.ID || o.Running) {
-			n++
-		}
-	}
-	return n < s.Limit
+// holds knows which stages their limits and throttles hold back. It walks
+// along the queue, so that a long one is counted once and not for each stage.
+type holds struct {
+	running map[job]int   // of the stages ahead, those that run
+	passed  map[job]int   // stages that are older
+	repos   map[int64]int // the same, by repository
 }
 
-// throttled says whether a stage's throttle holds it back: it counts the
-// older stages of the same repository, and not the newer ones that run.
-func throttled(s *stage, all []*stage) bool {
-	if s.Throttle == 0 {
-		return false
-	}
-	n := 0
-	for _, o := range all {
-		if o.RepoID == s.RepoID && o.ID < s.ID {
-			n++
+// job is what a limit counts by.
+type job struct {
+	repo int64
+	name string
+}
+
+// newHolds stands before a queue in which these stages are accepted.
+func newHolds(taken []*stage) *holds {
+	h := &holds{running: map[job]int{}, passed: map[job]int{}, repos: map[int64]int{}}
+	for _, s := range taken {
+		if s.Running {
+			h.running[job{s.RepoID, s.Name}]++
 		}
 	}
-	return n >= s.Throttle
+	return h
+}
+
+// back passes the next stage of the queue and says whether it is held back: a
+// limit counts the stages of the same repository and name that are older or
+// running, a throttle the older ones of the same repository, and not the newer
+// ones that run.
+func (h *holds) back(s *stage) bool {
+	j := job{s.RepoID, s.Name}
+	if s.Running {
+		h.running[j]--
+	}
+	held := s.Limit > 0 && h.passed[j]+h.running[j] >= s.Limit ||
+		s.Throttle > 0 && h.repos[s.RepoID] >= s.Throttle
+	h.passed[j]++
+	h.repos[s.RepoID]++
+	return held
 }

@@ -9,7 +9,8 @@ import (
 type Stats struct {
 	Builds    int // enqueued
 	Succeeded int
-	Failed    int // killed with their machine
+	Failed    int // killed: their machine was destroyed under a runner that lived
+	Orphaned  int // ended by Drone's reaper, long after their runner had died
 	Waiting   int // now: no runner has accepted them
 	Running   int // now: accepted, pending or running
 

@@ -28,7 +28,8 @@ type Config struct {
 	BootTime   time.Duration // from a device's creation to active or failed
 	SetupTime  time.Duration // from active to the runner's first request
 	AcceptTime time.Duration // from a runner's acceptance of a stage to running
-	BuildTime  time.Duration // for which a stage runs
+	BuildTime  time.Duration // for which a stage runs, unless it was enqueued with a time of its own
+	ReapAfter  time.Duration // after which Drone ends a stage whose runner is gone, counted from its start; 24 hours, as there
 
 	Seed uint64 // of ids and of the choice among runners; zero: random
 }
@@ -48,10 +49,11 @@ type World struct {
 	dice    *rand.Rand // throws the faults
 	devices []*Device  // in order of creation
 	late    []*create
-	made    int // devices so far
-	runners []*runner
+	made    int      // devices so far
 	stages  []*stage // pending and running, by id
+	taken   []*stage // those of them that a runner has accepted
 	stats   Stats
+	sshPort int // on which machines answer; zero: they do not
 }
 
 // New makes a world in which nothing exists yet.
@@ -79,6 +81,7 @@ func New(config Config) *World {
 		SetupTime:   cmp.Or(config.SetupTime, 100*time.Millisecond),
 		AcceptTime:  cmp.Or(config.AcceptTime, 50*time.Millisecond),
 		BuildTime:   cmp.Or(config.BuildTime, 3*time.Second),
+		ReapAfter:   cmp.Or(config.ReapAfter, 24*time.Hour),
 		Seed:        config.Seed,
 	}
 	return w
@@ -133,17 +136,28 @@ func (w *World) do(f func(now time.Time)) {
 	}
 }
 
-// advance lets everything happen that is due by now, and tells of it.
+// advance lets everything happen that is due by now, each thing at its time,
+// and tells of it. How often it is called makes no difference to what happens.
 func (w *World) advance(now time.Time) {
-	w.commitLate(now)
-	w.advanceDevices(now)
-	w.joinRunners(now)
-	w.advanceStages(now)
-	w.schedule(now)
+	for at := w.nextDue(); !at.IsZero() && !at.After(now); at = w.nextDue() {
+		w.step(at)
+	}
+	w.step(now)
 	if w.dirty {
 		w.dirty = false
 		close(w.changed)
 		w.changed = make(chan struct{})
+	}
+}
+
+// step lets happen what is due at one time.
+func (w *World) step(at time.Time) {
+	w.commitLate(at)
+	w.advanceDevices(at)
+	w.advanceStages(at)
+	w.advanceRunners(at)
+	if w.dirty { // otherwise nobody waits for a runner that could not before
+		w.schedule(at)
 	}
 }
 
@@ -161,8 +175,12 @@ func (w *World) nextDue() time.Time {
 	for _, d := range w.devices {
 		due(d.due)
 		due(d.setUp)
+		due(d.dies)
+		if d.runner != nil {
+			due(d.runner.due)
+		}
 	}
-	for _, s := range w.stages {
+	for _, s := range w.taken {
 		due(s.due)
 	}
 	return next
