@@ -245,19 +245,25 @@ func TestCloudInitRefuses(t *testing.T) {
 }
 
 func TestCloudInitSchema(t *testing.T) {
-	program := need(t, "cloud-init")
 	for name, agent := range variants() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text, _ := rendered(t, agent)
-			path := filepath.Join(t.TempDir(), "user-data.yaml")
-			if err := os.WriteFile(path, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.Command(program, "schema", "--config-file", path).CombinedOutput()
-			if err != nil || !bytes.Contains(out, []byte("Valid")) || bytes.Contains(out, []byte("eprecat")) {
-				t.Errorf("%v: %s", err, out)
-			}
+			checkSchema(t, text)
 		})
+	}
+}
+
+// checkSchema lets cloud-init judge a cloud-config.
+func checkSchema(t *testing.T, text []byte) {
+	t.Helper()
+	program := need(t, "cloud-init")
+	path := filepath.Join(t.TempDir(), "user-data.yaml")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(program, "schema", "--config-file", path).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("Valid")) || bytes.Contains(out, []byte("eprecat")) {
+		t.Errorf("%v: %s\n%s", err, out, text)
 	}
 }

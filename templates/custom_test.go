@@ -2,6 +2,7 @@ package templates
 
 import (
 	"encoding/base64"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -41,6 +42,30 @@ func TestCustom(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// The README's template is one, and makes what cloud-init takes.
+func TestReadmeTemplate(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```yaml\n#cloud-config\n")
+	text, _, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatal("the README shows no template")
+	}
+	render, err := Custom("#cloud-config\n" + text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"plain", "odd-ssh"} {
+		out, err := render(variants()[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkSchema(t, out)
 	}
 }
 
