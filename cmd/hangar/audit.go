@@ -142,7 +142,7 @@ func auditHere(p *program, cfg Config) (audit state.Audit, err error) {
 	if err != nil {
 		return audit, err
 	}
-	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, agents{})
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, &agents{})
 	if err != nil {
 		return audit, err
 	}

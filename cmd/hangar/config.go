@@ -24,10 +24,47 @@ type Config struct {
 	AgentVersion     string            `env:"DRONE_AGENT_VERSION" help:"variant of the architecture that the agents offer, such as v8"`
 	AgentKernel      string            `env:"DRONE_AGENT_KERNEL" help:"kernel version that the agents offer"`
 	AgentLabels      map[string]string `env:"DRONE_AGENT_LABELS" help:"labels that the agents offer: key:value,key:value"`
-	AgentEnviron     []string          `env:"DRONE_AGENT_ENVIRON" help:"more environment of the agent: KEY=value,KEY=value"`
+	AgentEnviron     []string          `env:"DRONE_AGENT_ENVIRON" help:"more environment of the agent: KEY=value,KEY=value; a name alone takes the value that it has for hangar"`
 	AgentEnvFile     string            `env:"DRONE_AGENT_ENV_FILE" help:"file with more environment of the agent, a KEY=value a line"`
 	AgentVolumes     []string          `env:"DRONE_AGENT_VOLUMES" help:"volumes of the agent: /host:/container,..."`
+	AgentPorts       []string          `env:"DRONE_AGENT_PUBLISHED_PORTS" help:"ports of the agent that are published on its machine: 8080:80,127.0.0.1:9000:9000; port 3000 of the loopback is hangar's, for the agent's health"`
+	AgentPrivateIP   bool              `env:"DRONE_AGENT_PRIVATE_IP" envDefault:"false" help:"reach machines at their private addresses"`
 	AgentNamePrefix  string            `env:"DRONE_AGENT_NAME_PREFIX" envDefault:"agent-" help:"what server names begin with"`
+
+	RunnerVolumes    string `env:"DRONE_RUNNER_VOLUMES" help:"volumes that the agents mount into every build: /host:/container,..."`
+	RunnerDevices    string `env:"DRONE_RUNNER_DEVICES" help:"devices that the agents give to every build: /dev/kvm:/dev/kvm,..."`
+	RunnerPrivileged string `env:"DRONE_RUNNER_PRIVILEGED" help:"images that the agents run privileged: plugins/docker,...; or DRONE_RUNNER_PRIVILEGED_IMAGES"`
+	RunnerEnvFile    string `env:"DRONE_RUNNER_ENVFILE" help:"file with environment for every build, a path in the agent's container (DRONE_AGENT_VOLUMES puts it there); or DRONE_RUNNER_ENV_FILE"`
+
+	SSH           bool          `env:"DRONE_AGENT_SSH" envDefault:"true" help:"reach machines over SSH: what is known of their agents, and whether they can be told to take no more builds, hangs on it"`
+	SSHUser       string        `env:"DRONE_SSH_USER" envDefault:"root" help:"user to log in as; another one than root is made on the machine, with sudo"`
+	SSHPort       int           `env:"DRONE_SSH_PORT" envDefault:"22" help:"port of the machines' SSH server"`
+	SSHTimeout    time.Duration `env:"DRONE_SSH_TIMEOUT" envDefault:"10s" help:"how long a machine may take to answer"`
+	SSHKeyFile    string        `env:"DRONE_SSH_KEY_FILE" help:"private key to log in with, instead of the one that hangar makes in the data folder"`
+	SSHJump       string        `env:"DRONE_SSH_PROXY_JUMP" help:"bastion through which machines are reached: [user@]host[:port]"`
+	SSHJumpKey    string        `env:"DRONE_SSH_PROXY_JUMP_KEY" help:"public host key of the bastion, such as ssh-ed25519 AAAA...; no other one is accepted"`
+	CheckInterval time.Duration `env:"DRONE_INSTALL_CHECK_INTERVAL" envDefault:"1m" help:"how often a new machine is asked whether its agent runs"`
+	CheckDeadline time.Duration `env:"DRONE_INSTALL_CHECK_DEADLINE" envDefault:"30m" help:"after which a new machine without a running agent is given up and replaced"`
+	TimeoutStop   time.Duration `env:"DRONE_TIMEOUT_STOP" envDefault:"1h" help:"after which a server that still waits for its builds is reported; it goes on waiting, since no build is killed"`
+
+	PingerEnabled  bool          `env:"DRONE_PINGER_ENABLED" envDefault:"false" help:"watch the agents of running servers, and repair or replace what is gone"`
+	PingerInterval time.Duration `env:"DRONE_PINGER_INTERVAL" envDefault:"10m" help:"how often"`
+	ReaperEnabled  bool          `env:"DRONE_REAPER_ENABLED" envDefault:"false" help:"as in drone/autoscaler; servers in error are removed and replaced in any case"`
+	ReaperInterval time.Duration `env:"DRONE_REAPER_INTERVAL" envDefault:"1h" help:"as in drone/autoscaler; DRONE_SWEEP_INTERVAL says how often machines are looked for"`
+
+	GCEnabled  bool          `env:"DRONE_GC_ENABLED" envDefault:"false" help:"run the garbage collector drone/gc on the machines"`
+	GCImage    string        `env:"DRONE_GC_IMAGE" envDefault:"drone/gc" help:"its image"`
+	GCDebug    bool          `env:"DRONE_GC_DEBUG" envDefault:"false" help:"let it log more"`
+	GCIgnore   []string      `env:"DRONE_GC_IGNORE_IMAGES" help:"images that it keeps, with globbing: plugins/*,..."`
+	GCInterval time.Duration `env:"DRONE_GC_INTERVAL" envDefault:"30m" help:"how often it runs"`
+	GCCache    string        `env:"DRONE_GC_CACHE" envDefault:"10gb" help:"size of all images above which it removes some"`
+
+	WatchtowerEnabled  bool          `env:"DRONE_WATCHTOWER_ENABLED" envDefault:"false" help:"run watchtower on the machines; it renews containers that are labelled for it, and never the agent, whose builds that would kill: a new agent comes with a new machine"`
+	WatchtowerImage    string        `env:"DRONE_WATCHTOWER_IMAGE" envDefault:"webhippie/watchtower" help:"its image"`
+	WatchtowerInterval int           `env:"DRONE_WATCHTOWER_INTERVAL" envDefault:"300" help:"seconds between two looks of it"`
+	WatchtowerTimeout  time.Duration `env:"DRONE_WATCHTOWER_TIMEOUT" envDefault:"120m" help:"after which it kills a container that it stops"`
+	WatchtowerAids     bool          `env:"DRONE_WATCHTOWER_SIGNAL_ENABLED" envDefault:"true" help:"let it renew the garbage collector"`
+	WatchtowerSignal   string        `env:"DRONE_WATCHTOWER_STOP_SIGNAL" envDefault:"SIGHUP" help:"signal by which it stops the garbage collector"`
 
 	PoolMin           int           `env:"DRONE_POOL_MIN" envDefault:"2" help:"servers that are always there"`
 	PoolMax           int           `env:"DRONE_POOL_MAX" envDefault:"4" help:"servers, at most"`
@@ -180,8 +217,9 @@ func (c Config) mistakes() []string {
 	}
 	for _, variable := range c.AgentEnviron {
 		name, _, found := strings.Cut(variable, "=")
-		wrong(!found || name == "", "DRONE_AGENT_ENVIRON=%s: want KEY=value", name)
+		wrong(!found || name == "", "DRONE_AGENT_ENVIRON=%s: want KEY=value, or the name of a variable that hangar has", name)
 	}
+	found = append(found, c.machineMistakes()...)
 	wrong(strings.Contains(c.PacketEndpoint, "/metal"), "DRONE_PACKET_ENDPOINT=%s: want the base URL only; the provider adds /metal/v1", c.PacketEndpoint)
 	wrong(!isVersion(c.TerraformVersion), "DRONE_TERRAFORM_VERSION=%s: want a version such as 1.11.4", c.TerraformVersion)
 	wrong(len(c.PacketPlan) == 0, "DRONE_PACKET_PLAN=,: want at least one plan, such as c3.small.x86")

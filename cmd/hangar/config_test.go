@@ -49,6 +49,11 @@ func TestDefaults(t *testing.T) {
 		{"grace", c.ShutdownGrace, 10 * time.Minute},
 		{"database", c.databasePath(), "data/database.sqlite"},
 		{"prefix", c.namePrefix(), "agent-"},
+		{"ssh", []any{c.SSH, c.SSHUser, c.SSHPort, c.SSHTimeout}, []any{true, "root", 22, 10 * time.Second}},
+		{"install check", []any{c.CheckInterval, c.CheckDeadline, c.TimeoutStop}, []any{time.Minute, 30 * time.Minute, time.Hour}},
+		{"pinger, reaper", []any{c.PingerEnabled, c.PingerInterval, c.ReaperEnabled, c.ReaperInterval}, []any{false, 10 * time.Minute, false, time.Hour}},
+		{"gc", []any{c.GCEnabled, c.GCImage, c.GCInterval, c.GCCache}, []any{false, "drone/gc", 30 * time.Minute, "10gb"}},
+		{"watchtower", []any{c.WatchtowerEnabled, c.WatchtowerImage, c.WatchtowerInterval, c.WatchtowerTimeout}, []any{false, "webhippie/watchtower", 300, 2 * time.Hour}},
 	} {
 		if !reflect.DeepEqual(tt.got, tt.want) {
 			t.Errorf("%s = %v, want %v", tt.name, tt.got, tt.want)
@@ -106,6 +111,28 @@ func TestMistakes(t *testing.T) {
 		{"DRONE_PACKET_TAGS=ci,hangar-instance=x", "DRONE_PACKET_TAGS=hangar-instance=x: hangar finds its machines"},
 		{"DRONE_PACKET_ENDPOINT=http://127.0.0.1:1/metal/v1", "DRONE_PACKET_ENDPOINT=http://127.0.0.1:1/metal/v1: want the base URL only"},
 		{"DRONE_AGENT_ENVIRON=a", "DRONE_AGENT_ENVIRON=a: want KEY=value"},
+		{"DRONE_AGENT_ENVIRON=NOT_SET_HERE,A=b", "DRONE_AGENT_ENVIRON=NOT_SET_HERE: want KEY=value, or the name"},
+		{"DRONE_AGENT_IMAGE=--privileged", "DRONE_AGENT_IMAGE=--privileged: want the name of an image"},
+		{"DRONE_AGENT_PUBLISHED_PORTS=80:80,http", `DRONE_AGENT_PUBLISHED_PORTS=80:80,http: published port "http": want`},
+		{"DRONE_AGENT_SSH=maybe", "DRONE_AGENT_SSH=maybe: neither true nor false"},
+		{"DRONE_SSH_USER=Root", "DRONE_SSH_USER=Root: want the name of a user"},
+		{"DRONE_SSH_PORT=0", "DRONE_SSH_PORT=0: want a port"},
+		{"DRONE_SSH_TIMEOUT=1ms", "DRONE_SSH_TIMEOUT=1ms: want 100ms or more"},
+		{"DRONE_SSH_PROXY_JUMP=bastion.example.com", "DRONE_SSH_PROXY_JUMP=bastion.example.com: set DRONE_SSH_PROXY_JUMP_KEY"},
+		{"DRONE_SSH_PROXY_JUMP_KEY=ssh-ed25519 AAAAC3Nz", "DRONE_SSH_PROXY_JUMP_KEY=ssh-ed25519 AAAAC3Nz: belongs to DRONE_SSH_PROXY_JUMP"},
+		{"DRONE_INSTALL_CHECK_INTERVAL=0s", "DRONE_INSTALL_CHECK_INTERVAL=0s: want 100ms or more"},
+		{"DRONE_INSTALL_CHECK_DEADLINE=30s", "DRONE_INSTALL_CHECK_DEADLINE=30s: want DRONE_INSTALL_CHECK_INTERVAL=1m0s or more"},
+		{"DRONE_TIMEOUT_STOP=0s", "DRONE_TIMEOUT_STOP=0s: want 1s or more"},
+		{"DRONE_PINGER_INTERVAL=0s", "DRONE_PINGER_INTERVAL=0s: want 100ms or more"},
+		{"DRONE_REAPER_INTERVAL=0s", "DRONE_REAPER_INTERVAL=0s: want 100ms or more"},
+		{"DRONE_ENABLE_PINGER=perhaps", "DRONE_PINGER_ENABLED=perhaps: neither true nor false"},
+		{"DRONE_GC_INTERVAL=0s", "DRONE_GC_INTERVAL=0s: want 1s or more"},
+		{"DRONE_GC_CACHE=much", "DRONE_GC_CACHE=much: want a size such as 10gb"},
+		{"DRONE_GC_IMAGE=drone gc", "DRONE_GC_IMAGE=drone gc: want the name of an image"},
+		{"DRONE_WATCHTOWER_INTERVAL=5m", "DRONE_WATCHTOWER_INTERVAL=5m: not a whole number"},
+		{"DRONE_WATCHTOWER_INTERVAL=0", "DRONE_WATCHTOWER_INTERVAL=0: want 1 or more, in seconds"},
+		{"DRONE_WATCHTOWER_TIMEOUT=0s", "DRONE_WATCHTOWER_TIMEOUT=0s: want 1s or more"},
+		{"DRONE_WATCHTOWER_STOP_SIGNAL=nine", "DRONE_WATCHTOWER_STOP_SIGNAL=nine: want a signal"},
 		{"DRONE_AGENT_LABELS=a:b,a:c", "DRONE_AGENT_LABELS=a:b,a:c: a is there twice"},
 		{"DRONE_TERRAFORM_VERSION=banana", "DRONE_TERRAFORM_VERSION=banana: want a version"},
 		{"DRONE_PACKET_BILLING=never", "DRONE_PACKET_BILLING=never: want hourly, daily, monthly or yearly"},
@@ -144,7 +171,9 @@ func TestMistakesInFiles(t *testing.T) {
 		want []string
 	}{
 		{[]string{"DRONE_AGENT_ENV_FILE=/no/such", "DRONE_PACKET_USERDATA_FILE=/none"}, []string{"DRONE_AGENT_ENV_FILE=/no/such: ", "DRONE_PACKET_USERDATA_FILE: "}},
-		{[]string{"DRONE_PACKET_USERDATA_FILE=" + bad}, []string{"DRONE_PACKET_USERDATA_FILE: no cloud-init can be rendered: "}},
+		{[]string{"DRONE_PACKET_USERDATA_FILE=" + bad}, []string{"DRONE_PACKET_USERDATA_FILE: line 2:3: there is no field CACert"}},
+		{[]string{"DRONE_PACKET_USERDATA={{ index .Volumes 0 }}"}, []string{"DRONE_PACKET_USERDATA: no cloud-init can be rendered: line 1:3: "}},
+		{[]string{"DRONE_AGENT_PUBLISHED_PORTS=3000:80"}, []string{"DRONE_AGENT_*: no cloud-init can be rendered: "}},
 		{[]string{"DRONE_PACKET_USERDATA={{ if }}"}, []string{"DRONE_PACKET_USERDATA: "}},
 		{[]string{"DRONE_AGENT_ENVIRON=no name=1"}, []string{"DRONE_AGENT_*: no cloud-init can be rendered: "}},
 	} {
@@ -186,8 +215,21 @@ func TestMistakesTogether(t *testing.T) {
 	}
 }
 
+// Other names of a setting count where its own is not set.
+func TestAliases(t *testing.T) {
+	c, err := parseConfig(guide("DRONE_ENABLE_REAPER=true", "DRONE_RUNNER_PRIVILEGED_IMAGES=a", "DRONE_RUNNER_PRIVILEGED=b", "DRONE_RUNNER_ENV_FILE=/f", "DRONE_ENABLE_PINGER="))
+	if err != nil || !c.ReaperEnabled || c.PingerEnabled || c.RunnerPrivileged != "b" || c.RunnerEnvFile != "/f" {
+		t.Errorf("%v: reaper %t, pinger %t, privileged %q, file %q", err, c.ReaperEnabled, c.PingerEnabled, c.RunnerPrivileged, c.RunnerEnvFile)
+	}
+	for alias, name := range aliases {
+		if aliases[name] != "" || !known(name) {
+			t.Errorf("%s stands for %s, which is no setting", alias, name)
+		}
+	}
+}
+
 func TestUnknownSettings(t *testing.T) {
-	got := unknown(guide("DRONE_POOL_MAXIMUM=3", "PATH=/bin"))
+	got := unknown(guide("DRONE_POOL_MAXIMUM=3", "DRONE_RUNNER_ENV_FILE=/f", "PATH=/bin"))
 	if want := []string{"DRONE_POOL_MAXIMUM"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("unknown = %v, want %v", got, want)
 	}

@@ -37,6 +37,11 @@ func parseSettings(environ map[string]string, asked func(name string) bool) (Con
 			set[k] = v
 		}
 	}
+	for alias, name := range aliases {
+		if v := strings.TrimSpace(environ[alias]); v != "" && set[name] == "" && asked(name) {
+			set[name] = v
+		}
+	}
 	var c Config
 	var mistakes []string
 	var malformed []string
@@ -51,6 +56,11 @@ func parseSettings(environ map[string]string, asked func(name string) bool) (Con
 			}
 			malformed = append(malformed, name)
 			mistakes = append(mistakes, fmt.Sprintf("%s=%s: %s", name, set[name], why))
+		}
+	}
+	for i, name := range c.AgentEnviron {
+		if value, has := environ[name]; has && !strings.Contains(name, "=") {
+			c.AgentEnviron[i] = name + "=" + value
 		}
 	}
 	for _, s := range settings() {
@@ -71,6 +81,15 @@ func parseSettings(environ map[string]string, asked func(name string) bool) (Con
 		return Config{}, ConfigError(mistakes)
 	}
 	return c, nil
+}
+
+// aliases are other names of settings: old ones of drone/autoscaler's, and those
+// that the runner itself has for what is passed on to it.
+var aliases = map[string]string{
+	"DRONE_ENABLE_PINGER":            "DRONE_PINGER_ENABLED",
+	"DRONE_ENABLE_REAPER":            "DRONE_REAPER_ENABLED",
+	"DRONE_RUNNER_PRIVILEGED_IMAGES": "DRONE_RUNNER_PRIVILEGED",
+	"DRONE_RUNNER_ENV_FILE":          "DRONE_RUNNER_ENVFILE",
 }
 
 // parsers say in a user's words what a value should have been.
@@ -198,7 +217,7 @@ func unknown(environ map[string]string) []string {
 }
 
 func known(name string) bool {
-	return slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name })
+	return aliases[name] != "" || slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name })
 }
 
 func list(items []string) string { return strings.Join(items, ",") }

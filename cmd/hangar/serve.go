@@ -205,7 +205,7 @@ func (c Config) databasePath() string {
 
 // newRunner finds terraform, or installs it below dir, and gives it what it
 // needs to work in the data folder.
-func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a agents) (*terraform.Runner, error) {
+func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a *agents) (*terraform.Runner, error) {
 	if cfg.TerraformMirror != "" {
 		if info, err := os.Stat(cfg.TerraformMirror); err != nil || !info.IsDir() {
 			return nil, ConfigError{fmt.Sprintf("DRONE_TERRAFORM_MIRROR=%s: there is no such folder; terraform providers mirror makes one", cfg.TerraformMirror)}
