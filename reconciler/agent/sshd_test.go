@@ -19,9 +19,9 @@ import (
 )
 
 // programs are what is on a played machine, for /bin/sh: they keep their state
-// in a folder. The runner behaves as drone-runner-docker 1.8 was seen to: told
-// to end, it stops listening and ends when its work is done; told twice, it
-// ends at once.
+// in a folder. The runner behaves as the source of drone-runner-docker and of
+// github.com/drone/signal has it: told to end, it stops listening and ends when
+// its work is done; told twice, it ends at once.
 var programs = map[string]string{
 	"cloud-init": `read -r exit <"$STATE/cloud-init.exit"; /bin/cat "$STATE/cloud-init"; exit "$exit"`,
 	"tail":       `[ -e "$STATE/log" ] || { echo "tail: cannot open '$3' for reading: No such file or directory" >&2; exit 1; }; exec /usr/bin/tail -n "$2" "$STATE/log"`,
