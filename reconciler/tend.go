@@ -140,6 +140,11 @@ func (a *Agents) drain(ctx context.Context, s state.Server) {
 	}
 }
 
+// neverStarted says whether a machine's setup has not come to start the runner.
+func neverStarted(l state.AgentLook) bool {
+	return l.Container == "created" || l.CloudInit == "running" && l.Gone()
+}
+
 // ping looks at a machine that works. A runner that is gone is started again;
 // when that does not help, or the machine has not answered for a while, the
 // server is drained and replaced.

@@ -73,7 +73,8 @@ func TestAuditFindsAnOrphan(t *testing.T) {
 // taken over with the builds on them.
 func TestAuditAdoptsAfterALostVolume(t *testing.T) {
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond, BuildTime: 20 * time.Second}, quick)
-	settings := []string{"DRONE_POOL_MAX=2", "DRONE_INSTANCE=i-test", "DRONE_SWEEP_CONFIRM=500ms", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_TERRAFORM_RETRY=500ms"}
+	// With the volume the keys are lost, too: nobody can log in to the machines.
+	settings := []string{"DRONE_AGENT_SSH=false", "DRONE_POOL_MAX=2", "DRONE_INSTANCE=i-test", "DRONE_SWEEP_CONFIRM=500ms", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_TERRAFORM_RETRY=500ms"}
 	w.Enqueue(4)
 	first := w.serve(t, settings...)
 	until(t, "two work", 90*time.Second, func() bool { return w.Stats().Running == 4 })
