@@ -13,8 +13,9 @@ import (
 // Unavailable, one that answers with another host key is Untrusted.
 type Machines interface {
 	Look(ctx context.Context, h state.Host) (state.AgentLook, error)
-	// Drain tells the runner to take no more work; it ends when it has none.
-	// Telling it twice is telling it once.
+	// Drain tells the runner to take no more work; it ends when it has none. It
+	// is to be repeated until a look shows that it has: telling it twice is
+	// telling it once.
 	Drain(ctx context.Context, h state.Host) error
 	// Revive starts a runner that has drained. It is a Conflict while that still
 	// ends.
@@ -38,7 +39,7 @@ type Agents struct {
 	Store    AgentStore
 	Machines Machines
 
-	Check    time.Duration // between looks at a machine that is being set up, or drains
+	Check    time.Duration // between looks at a machine that is being set up
 	Deadline time.Duration // by which a new machine is to be ready
 	Ping     time.Duration // between looks at one that works; 0: none
 	Grace    time.Duration // for which a working one may fail to answer before it is replaced
@@ -56,17 +57,16 @@ type Agents struct {
 	busy map[string]bool      // servers at whose machine somebody is
 	next map[string]time.Time // when a server is looked at next; in what phase does not matter
 	seen map[string]state.Phase
-	told map[string]bool // servers whose runners this process has told to drain
 }
 
 // NewAgents returns an Agents with the defaults of the settings.
 func NewAgents(store AgentStore, machines Machines) *Agents {
 	return &Agents{
 		Store: store, Machines: machines,
-		Check: 5 * time.Second, Deadline: 30 * time.Minute, Ping: 10 * time.Minute, Grace: 5 * time.Minute, AtOnce: 64,
+		Check: 5 * time.Second, Deadline: 30 * time.Minute, Ping: 10 * time.Minute, Grace: 2 * time.Minute, AtOnce: 64,
 		Now: time.Now, Log: slog.Default(), Changed: func() {},
 		wake: make(chan struct{}, 1),
-		busy: map[string]bool{}, next: map[string]time.Time{}, seen: map[string]state.Phase{}, told: map[string]bool{},
+		busy: map[string]bool{}, next: map[string]time.Time{}, seen: map[string]state.Phase{},
 	}
 }
 
@@ -183,7 +183,6 @@ func (a *Agents) forget(present map[string]bool) {
 		if !present[server] && !a.busy[server] {
 			delete(a.seen, server)
 			delete(a.next, server)
-			delete(a.told, server)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func newChaos(t *testing.T) *chaos {
 		t: t, rand: rand.New(rand.NewPCG(seed, 1)), program: filepath.Join(dir, "hangar"), data: filepath.Join(dir, "data"),
 		api: make(chan string, 1000),
 		world: simulator.New(simulator.Config{
-			Seed: seed, BootTime: 700 * time.Millisecond, SetupTime: 100 * time.Millisecond, BuildTime: 1500 * time.Millisecond,
+			Seed: seed, BootTime: 1200 * time.Millisecond, SetupTime: 200 * time.Millisecond, BuildTime: time.Second,
 		}),
 	}
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", c.program, "hangar/cmd/hangar").CombinedOutput(); err != nil {
@@ -125,10 +125,17 @@ func newChaos(t *testing.T) *chaos {
 	drone := httptest.NewServer(c.world.Drone())
 	ctx, cancel := context.WithCancel(context.Background())
 	go c.world.Run(ctx)
+	wait, err := c.world.ServeSSH(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		api.Close()
 		drone.Close()
 		cancel()
+		if err := wait(); err != nil {
+			t.Error(err)
+		}
 		if t.Failed() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -141,9 +148,10 @@ func newChaos(t *testing.T) *chaos {
 		"DRONE_SERVER_PROTO=http", "DRONE_SERVER_HOST="+strings.TrimPrefix(drone.URL, "http://"), "DRONE_SERVER_TOKEN="+cfg.ServerToken,
 		"DRONE_AGENT_TOKEN="+cfg.RPCSecret, "DRONE_PACKET_APIKEY="+cfg.APIKey, "DRONE_PACKET_PROJECT_ID="+cfg.ProjectID,
 		"DRONE_PACKET_FACILITY=ewr1,sjc1", "DRONE_PACKET_PLAN=c3.small.x86", "DRONE_PACKET_ENDPOINT="+api.URL,
-		"DRONE_POOL_MIN=1", fmt.Sprintf("DRONE_POOL_MAX=%d", chaosMax), "DRONE_POOL_MIN_AGE=0s", "DRONE_POOL_IDLE=1s", "DRONE_INTERVAL=200ms",
+		"DRONE_POOL_MIN=1", fmt.Sprintf("DRONE_POOL_MAX=%d", chaosMax), "DRONE_POOL_MIN_AGE=0s", "DRONE_POOL_IDLE=300ms", "DRONE_INTERVAL=200ms",
 		"DRONE_POOL_CREATE_BUDGET=100000", "DRONE_TERRAFORM_STACK_SIZE=3",
 		"DRONE_TERRAFORM_SETTLE=4s", "DRONE_TERRAFORM_RETRY=300ms", "DRONE_SWEEP_INTERVAL=5s", "DRONE_SWEEP_CONFIRM=500ms",
+		"DRONE_INSTALL_CHECK_INTERVAL=200ms", "DRONE_PINGER_ENABLED=true", "DRONE_PINGER_INTERVAL=2s", "DRONE_SSH_PORT="+strconv.Itoa(c.world.SSHPort()), "DRONE_SSH_TIMEOUT=2s", "DRONE_AGENT_GRACE=3s",
 		"DRONE_TERRAFORM_MIRROR="+mirror, "DRONE_DATA="+c.data, "DRONE_HTTP_PORT=127.0.0.1:0", "GORACE=atexit_sleep_ms=0", "DRONE_TERRAFORM_ENV=GORACE",
 	)
 	return c
@@ -296,7 +304,7 @@ func (c *chaos) kills(n int, each func(i int)) {
 	c.t.Helper()
 	for i := range n {
 		each(i)
-		c.world.Enqueue(c.rand.IntN(4))
+		c.world.Enqueue(c.rand.IntN(9))
 		cmd := c.start()
 		when := c.moment()
 		if err := cmd.Process.Kill(); err != nil {

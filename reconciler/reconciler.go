@@ -55,7 +55,7 @@ type Reconciler struct {
 func New(queue Queue, records Records, pools []state.Pool) *Reconciler {
 	return &Reconciler{
 		Queue: queue, Records: records, Pools: pools,
-		StackSize: 25, Interval: 10 * time.Second, Grace: 5 * time.Minute, Overdue: time.Hour,
+		StackSize: 25, Interval: 10 * time.Second, Grace: 2 * time.Minute, Overdue: time.Hour,
 		Now: time.Now, Log: slog.Default(), Committed: func() {},
 		wake: make(chan struct{}, 1),
 	}

@@ -101,7 +101,7 @@ func (s *Sweeper) until(audit state.Audit, err error) time.Duration {
 		return min(wait, max(s.Confirm, time.Second))
 	}
 	if audit.Early {
-		wait = min(wait, s.Confirm)
+		wait = min(wait, takeoverTime(s.Confirm))
 	}
 	for _, f := range audit.Findings {
 		if !f.Held && (f.Kind == state.Orphan || f.Kind == state.Gone) {

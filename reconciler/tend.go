@@ -21,11 +21,16 @@ func (a *Agents) tend(ctx context.Context, s state.Server) time.Duration {
 		a.setUp(ctx, s)
 	case state.Shutdown, state.Failed:
 		a.drain(ctx, s)
+		return min(a.Check, drainCheck)
 	case state.Running:
 		return a.ping(ctx, s)
 	}
 	return a.Check
 }
+
+// drainCheck is the pause between looks at a machine that drains, at most: an
+// idle one is billed.
+const drainCheck = 3 * time.Second
 
 // setUp follows the setup of a machine until it is ready, or its deadline is
 // over. One that was told to drain and is put back to work has its runner
@@ -92,7 +97,6 @@ func (a *Agents) putBack(ctx context.Context, s state.Server) (state.AgentLook, 
 	// From here on it is no longer a runner that was told to drain.
 	to := state.Seen(s)
 	to.Agent.Told, to.Agent.Drained = time.Time{}, time.Time{}
-	a.forgetTold(s.Name)
 	if _, ok := a.commit(ctx, to); !ok {
 		return look, state.Errorf(state.Conflict, "it has moved on")
 	}
@@ -114,12 +118,8 @@ func (a *Agents) drain(ctx context.Context, s state.Server) {
 	}
 	h := a.host(s)
 	var look state.AgentLook
-	err := error(nil)
-	if !a.wasTold(s.Name) {
-		err = a.Machines.Drain(ctx, h)
-	}
+	err := a.Machines.Drain(ctx, h)
 	if err == nil {
-		a.rememberTold(s.Name)
 		look, err = a.Machines.Look(ctx, h)
 	}
 	if ctx.Err() != nil && err != nil {
@@ -130,7 +130,10 @@ func (a *Agents) drain(ctx context.Context, s state.Server) {
 	case err != nil:
 		to.Agent.Unreachable = first(s.Unreachable, now)
 		to.Agent.Setup = err.Error()
-	case look.Gone():
+	case neverStarted(look) && now.Sub(first(s.Active, now)) < a.Deadline:
+		// Its setup is about to start a runner, which could take work.
+		to.Agent.Unreachable, to.Agent.Setup = time.Time{}, "its setup goes on, and may start its runner yet"
+	case look.Gone(), neverStarted(look):
 		to.Agent.Drained, to.Agent.Unreachable, to.Agent.Setup = now, time.Time{}, ""
 	default:
 		to.Agent.Unreachable, to.Agent.Setup = time.Time{}, ""
@@ -212,24 +215,6 @@ func setupOf(l state.AgentLook) string {
 		words += ": " + l.Detail
 	}
 	return words
-}
-
-func (a *Agents) wasTold(server string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.told[server]
-}
-
-func (a *Agents) rememberTold(server string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.told[server] = true
-}
-
-func (a *Agents) forgetTold(server string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.told, server)
 }
 
 // first is the time at which something was first seen: known, if it is, or now.

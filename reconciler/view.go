@@ -70,7 +70,7 @@ func (v view) judge() (state.Changes, []string) {
 		v.judgeArea(c, a)
 	}
 	v.adopt(c)
-	c.TakenOver = c.Swept && v.takeover && !v.since.IsZero() && v.began.Sub(v.since) >= v.confirm
+	c.TakenOver = c.Swept && v.takeover && !v.since.IsZero() && v.began.Sub(v.since) >= takeoverTime(v.confirm)
 	looks := make([]string, 0, len(c.looks))
 	for stack := range c.looks {
 		looks = append(looks, stack)
@@ -78,6 +78,11 @@ func (v view) judge() (state.Changes, []string) {
 	slices.Sort(looks)
 	return c.Changes, looks
 }
+
+// takeoverTime is how long after the first sweep that saw everything another one
+// has to see it, too, before what is found counts as new: one list may have
+// shown nothing. It is short, since what is held is not removed.
+func takeoverTime(confirm time.Duration) time.Duration { return min(confirm/10, 5*time.Second) }
 
 func (c *conclusions) find(f state.Finding) { c.Findings = append(c.Findings, f) }
 

@@ -96,29 +96,40 @@ func askAudit(ctx context.Context, cfg Config, url, action string) (audit state.
 	if action != "" {
 		action = "?action=" + action
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/audit"+action, nil)
+	answer, err := askServer(ctx, cfg, http.MethodPost, url+"/api/audit"+action)
 	if err != nil {
 		return audit, err
+	}
+	defer answer.Close()
+	if err := json.NewDecoder(answer).Decode(&audit); err != nil {
+		return audit, fmt.Errorf("read the answer of %s: %w", url, err)
+	}
+	return audit, nil
+}
+
+// askServer sends a request to a running server, as its admin, and returns the
+// answer. One that is an error is told in the server's words.
+func askServer(ctx context.Context, cfg Config, method, url string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+cfg.ServerToken)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return audit, fmt.Errorf("ask the running hangar: %w", err)
+		return nil, fmt.Errorf("ask the running hangar: %w", err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer.Body, nil
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
 	if err != nil {
-		return audit, fmt.Errorf("ask the running hangar: %w", err)
+		return nil, fmt.Errorf("ask the running hangar: %w", err)
 	}
-	if answer.StatusCode != http.StatusOK {
-		var failure struct{ Message string }
-		_ = json.Unmarshal(body, &failure) // the status tells, when this does not
-		return audit, fmt.Errorf("the running hangar at %s says: %s", url, cmp.Or(failure.Message, answer.Status))
-	}
-	if err := json.Unmarshal(body, &audit); err != nil {
-		return audit, fmt.Errorf("read the answer of %s: %w", url, err)
-	}
-	return audit, nil
+	var failure struct{ Message string }
+	_ = json.Unmarshal(body, &failure) // the status tells, when this does not
+	return nil, fmt.Errorf("the running hangar says: %s", cmp.Or(failure.Message, answer.Status))
 }
 
 // auditHere makes a real sweep on a copy of the records, in a folder that is

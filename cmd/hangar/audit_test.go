@@ -29,7 +29,7 @@ func (w *world) audit(t *testing.T, more []string, args ...string) (code int, ou
 // the server removes it.
 func TestAuditFindsAnOrphan(t *testing.T) {
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond}, quick)
-	settings := []string{"DRONE_POOL_MIN=1", "DRONE_POOL_IDLE=1h", "DRONE_INSTANCE=i-test", "DRONE_SWEEP_CONFIRM=2s", "DRONE_TERRAFORM_SETTLE=1s"}
+	settings := []string{"DRONE_POOL_MIN=1", "DRONE_POOL_IDLE=1h", "DRONE_INSTANCE=i-test", "DRONE_SWEEP_CONFIRM=2s", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_AGENT_GRACE=1s"}
 	s := w.serve(t, settings...)
 	until(t, "the minimum runs", 90*time.Second, func() bool { return len(s.servers()["running"]) == 1 })
 	until(t, "the first sweep was made", 30*time.Second, func() bool { return strings.Contains(s.get("/api/audit"), `"at":"2`) })

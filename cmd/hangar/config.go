@@ -43,8 +43,9 @@ type Config struct {
 	SSHKeyFile    string        `env:"DRONE_SSH_KEY_FILE" help:"private key to log in with, instead of the one that hangar makes in the data folder"`
 	SSHJump       string        `env:"DRONE_SSH_PROXY_JUMP" help:"bastion through which machines are reached: [user@]host[:port]"`
 	SSHJumpKey    string        `env:"DRONE_SSH_PROXY_JUMP_KEY" help:"public host key of the bastion, such as ssh-ed25519 AAAA...; no other one is accepted"`
-	CheckInterval time.Duration `env:"DRONE_INSTALL_CHECK_INTERVAL" envDefault:"1m" help:"how often a new machine is asked whether its agent runs"`
+	CheckInterval time.Duration `env:"DRONE_INSTALL_CHECK_INTERVAL" envDefault:"5s" help:"how often a new machine is asked whether its agent runs"`
 	CheckDeadline time.Duration `env:"DRONE_INSTALL_CHECK_DEADLINE" envDefault:"30m" help:"after which a new machine without a running agent is given up and replaced"`
+	AgentGrace    time.Duration `env:"DRONE_AGENT_GRACE" envDefault:"2m" help:"for how long the queue must show no build on a machine that does not answer before it is destroyed, and for how long a working one may not answer before it is replaced"`
 	TimeoutStop   time.Duration `env:"DRONE_TIMEOUT_STOP" envDefault:"1h" help:"after which a server that still waits for its builds is reported; it goes on waiting, since no build is killed"`
 
 	PingerEnabled  bool          `env:"DRONE_PINGER_ENABLED" envDefault:"false" help:"watch the agents of running servers, and repair or replace what is gone"`

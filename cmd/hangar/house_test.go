@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +62,7 @@ func needTerraform(t testing.TB) {
 type world struct {
 	*simulator.World
 	drone, metal string // base URLs
+	ssh          string // port of the machines' SSH servers
 	mirror, data string
 
 	mu    sync.Mutex
@@ -86,7 +88,19 @@ func newWorld(t testing.TB, c simulator.Config, m simulator.Waits) *world {
 	drone := httptest.NewServer(w.Drone())
 	ctx, cancel := context.WithCancel(context.Background())
 	go w.Run(ctx)
-	t.Cleanup(func() { metal.Close(); drone.Close(); cancel() })
+	wait, err := w.ServeSSH(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ssh = strconv.Itoa(w.SSHPort())
+	t.Cleanup(func() {
+		metal.Close()
+		drone.Close()
+		cancel()
+		if err := wait(); err != nil {
+			t.Error(err)
+		}
+	})
 	w.metal, w.drone = metal.URL, drone.URL
 	return w
 }
@@ -109,6 +123,7 @@ func (w *world) environ(more ...string) map[string]string {
 		// Under -race every provider would linger for a second.
 		"GORACE": "atexit_sleep_ms=0", "DRONE_TERRAFORM_ENV": "GORACE",
 		"DRONE_TERRAFORM_MIRROR": w.mirror, "DRONE_DATA": w.data, "DRONE_HTTP_PORT": "127.0.0.1:0",
+		"DRONE_SSH_PORT": w.ssh, "DRONE_INSTALL_CHECK_INTERVAL": "200ms",
 	})
 	for _, m := range more {
 		name, value, _ := strings.Cut(m, "=")

@@ -42,6 +42,7 @@ func (c Config) machineMistakes() []string {
 	wrong(c.SSHJumpKey != "" && !keyForm.MatchString(c.SSHJumpKey), "DRONE_SSH_PROXY_JUMP_KEY=%s: want a public key such as ssh-ed25519 AAAA...", c.SSHJumpKey)
 	wrong(c.SSHJumpKey != "" && c.SSHJump == "", "DRONE_SSH_PROXY_JUMP_KEY=%s: belongs to DRONE_SSH_PROXY_JUMP, which is not set", c.SSHJumpKey)
 	atLeast("DRONE_SSH_TIMEOUT", c.SSHTimeout, 100*time.Millisecond)
+	atLeast("DRONE_AGENT_GRACE", c.AgentGrace, time.Second)
 	atLeast("DRONE_INSTALL_CHECK_INTERVAL", c.CheckInterval, 100*time.Millisecond)
 	wrong(c.CheckDeadline < c.CheckInterval, "DRONE_INSTALL_CHECK_DEADLINE=%s: want DRONE_INSTALL_CHECK_INTERVAL=%s or more", c.CheckDeadline, c.CheckInterval)
 	atLeast("DRONE_TIMEOUT_STOP", c.TimeoutStop, time.Second)

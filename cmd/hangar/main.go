@@ -79,6 +79,8 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Run the autoscaler: read the queue, decide, apply, answer over REST."`
 	Plan     planCommand     `cmd:"" help:"Show what serve would do now, with its reasons and Terraform's plan; change nothing."`
 	Audit    auditCommand    `cmd:"" help:"Compare the provider's machines with the records: what nobody knows, what is there twice, what is gone."`
+	Logs     logsCommand     `cmd:"" help:"Show the logs of a machine: of its setup and of its runner."`
+	SSH      sshCommand      `cmd:"" name:"ssh" help:"Log in to a machine with the right key and its pinned host key."`
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"hangar/reconciler"
+	"hangar/reconciler/agent"
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
 	"hangar/reconciler/terraform"
@@ -70,6 +71,8 @@ type service struct {
 	converger  *reconciler.Converger
 	sweeper    *reconciler.Sweeper
 	keeper     *reconciler.Keeper
+	agents     *reconciler.Agents // nil without SSH
+	machines   *agent.Client      // nil without SSH
 	listener   net.Listener
 	handler    http.Handler
 	close      func()
@@ -82,6 +85,10 @@ var (
 	_ reconciler.Archive        = (*sqlite.Store)(nil)
 	_ reconciler.Folders        = (*terraform.Runner)(nil)
 	_ reconciler.Terraform      = (*terraform.Runner)(nil)
+	_ reconciler.SweepStore     = (*sqlite.Store)(nil)
+	_ reconciler.AgentStore     = (*sqlite.Store)(nil)
+	_ reconciler.Machines       = (*agent.Client)(nil)
+	_ reconciler.Asker          = (*terraform.Runner)(nil)
 	_ reconciler.Queue          = (*drone.Client)(nil)
 	_ api.Control               = (*reconciler.Reconciler)(nil)
 )
@@ -122,6 +129,24 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	s := &service{cfg: cfg, log: log, store: store, close: closeAll}
+	if cfg.SSH {
+		keys, err := agent.LoadKeys(cfg.sshFolder(), cfg.SSHKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		hostKey := func(server string) (string, string, error) {
+			private, public, err := keys.HostKey(server)
+			return string(private), public, err
+		}
+		if err := agents.enter(cfg.sampleServer(), keys.AuthorizedKey(), hostKey); err != nil {
+			return nil, err
+		}
+		if s.machines, err = newClient(cfg, keys); err != nil {
+			return nil, err
+		}
+		closers = append(closers, s.machines.Close)
+	}
 	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents)
 	if err != nil {
 		return nil, err
@@ -143,7 +168,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		return nil, err
 	}
 
-	s := &service{cfg: cfg, log: log, store: store, listener: listener, close: closeAll}
+	s.listener = listener
 	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
 	pools := cfg.pools(module)
 	s.reconciler = reconciler.New(queue, store, pools)
@@ -158,6 +183,10 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	s.sweeper.Log = log
 	s.reconciler.Committed, s.converger.Finished = s.converger.Poke, s.reconciler.Poke
 	s.converger.Unclear, s.sweeper.Look = s.sweeper.Poke, func() { s.converger.Poke(); s.reconciler.Poke() }
+	s.reconciler.SSH, s.reconciler.Overdue, s.converger.SSH = cfg.SSH, cfg.TimeoutStop, cfg.SSH
+	if cfg.SSH {
+		s.attend()
+	}
 	s.keeper = &reconciler.Keeper{
 		Archive: store, Folders: runner, Modules: []string{module.Folder()},
 		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, Every: time.Hour, Now: time.Now, Log: log,
@@ -165,11 +194,43 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	rest := api.New(store, s.reconciler, s.sweeper, queue)
 	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
 	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
+	if s.machines != nil {
+		rest.Machines = logReader{s.machines, cfg.AgentPrivateIP, cfg.secrets(environ, agents.environ)}
+	}
 	s.handler = rest.Handler()
 	log.Info("starting", "release", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,
 		"applies", s.converger.Applies, "pool_min", cfg.PoolMin, "pool_max", cfg.PoolMax, "server", cfg.ServerURL())
-	log.Warn("agents are drained by watching the queue, which is best effort: without SSH nothing can stop an agent from taking one more build")
+	if !cfg.SSH {
+		log.Warn("DRONE_AGENT_SSH=false: agents are drained by watching the queue, which is best effort: nothing can stop an agent from taking one more build")
+	}
 	return s, nil
+}
+
+// attend wires the loop that looks after the runners on the machines.
+func (s *service) attend() {
+	a := reconciler.NewAgents(s.store, s.machines)
+	a.Check, a.Deadline, a.Private, a.Log = s.cfg.CheckInterval, s.cfg.CheckDeadline, s.cfg.AgentPrivateIP, s.log
+	a.AtOnce, a.Grace, s.reconciler.Grace = s.machines.Limit, s.cfg.AgentGrace, s.cfg.AgentGrace
+	if a.Ping = 0; s.cfg.PingerEnabled {
+		a.Ping = s.cfg.PingerInterval
+	}
+	s.agents, a.Changed = a, s.reconciler.Poke
+	s.reconciler.Committed = func() { s.converger.Poke(); a.Poke() }
+	s.converger.Finished = func() { s.reconciler.Poke(); a.Poke() }
+}
+
+// sshFolder is where the installation's keys are.
+func (c Config) sshFolder() string { return filepath.Join(c.Data, "ssh") }
+
+// newClient makes what reaches the machines over SSH.
+func newClient(cfg Config, keys *agent.Keys) (*agent.Client, error) {
+	c := agent.New(keys)
+	c.User, c.Port, c.Timeout = cfg.SSHUser, cfg.SSHPort, cfg.SSHTimeout
+	c.ProxyJump, c.ProxyJumpKey = cfg.SSHJump, cfg.SSHJumpKey
+	if err := c.Check(); err != nil {
+		return nil, ConfigError{"DRONE_SSH_*: " + err.Error()}
+	}
+	return c, nil
 }
 
 func newSweeper(cfg Config, store *sqlite.Store, runner *terraform.Runner, pools []state.Pool, instance string) *reconciler.Sweeper {
@@ -252,6 +313,9 @@ func (s *service) run(ctx context.Context) error {
 	loops.Go(func() error { return s.converger.Run(loopCtx) })
 	loops.Go(func() error { return s.sweeper.Run(loopCtx) })
 	loops.Go(func() error { return s.keeper.Run(loopCtx) })
+	if s.agents != nil {
+		loops.Go(func() error { return s.agents.Run(loopCtx) })
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- loops.Wait() }()
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type simulateCommand struct {
 	Within    time.Duration `default:"10m" placeholder:"D" help:"With --exit: give up after so long."`
 	World     bool          `help:"Serve only the simulated Drone and API, for a hangar serve elsewhere."`
 	Drone     string        `default:"127.0.0.1:0" placeholder:"ADDR" help:"Where the simulated Drone listens."`
+	SSH       int           `name:"ssh" default:"0" placeholder:"PORT" help:"Port at which the simulated machines answer SSH, each at an address of its own; 0 takes a free one."`
 	API       string        `name:"api" default:"127.0.0.1:0" placeholder:"ADDR" help:"Where the simulated Metal API listens."`
 }
 
@@ -44,6 +46,7 @@ func (simulateCommand) Help() string {
 type simulation struct {
 	*simulator.World
 	drone, metal string // addresses
+	ssh          int    // port of the machines' SSH servers
 }
 
 func (c simulateCommand) Run(p *program) error {
@@ -107,6 +110,13 @@ func (c simulateCommand) world(p *program) (simulation, func(), error) {
 		*part.at = l.Addr().String()
 	}
 	go w.World.Run(ctx)
+	wait, err := w.ServeSSH(ctx, c.SSH)
+	if err != nil {
+		closeAll()
+		return simulation{}, nil, fmt.Errorf("--ssh: %w", err)
+	}
+	closers = append(closers, func() { wait() }) // after time has ended
+	w.ssh = w.SSHPort()
 	return w, closeAll, nil
 }
 
@@ -116,7 +126,7 @@ func (w simulation) environ() map[string]string {
 	return map[string]string{
 		"DRONE_SERVER_PROTO": "http", "DRONE_SERVER_HOST": w.drone, "DRONE_SERVER_TOKEN": c.ServerToken,
 		"DRONE_AGENT_TOKEN": c.RPCSecret, "DRONE_PACKET_APIKEY": c.APIKey, "DRONE_PACKET_PROJECT_ID": c.ProjectID,
-		"DRONE_PACKET_ENDPOINT": "http://" + w.metal,
+		"DRONE_PACKET_ENDPOINT": "http://" + w.metal, "DRONE_SSH_PORT": strconv.Itoa(w.ssh),
 	}
 }
 
@@ -198,6 +208,7 @@ func (c simulateCommand) environ(user map[string]string, world simulation, data 
 	env := map[string]string{
 		"DRONE_POOL_MIN_AGE": "0s", "DRONE_POOL_IDLE": "2s", "DRONE_POOL_BILLING_PERIOD": "0s",
 		"DRONE_INTERVAL": "500ms", "DRONE_PACKET_PLAN": "c3.small.x86",
+		"DRONE_INSTALL_CHECK_INTERVAL": "200ms", "DRONE_TERRAFORM_SETTLE": "10s",
 	}
 	for name, value := range user {
 		env[name] = value

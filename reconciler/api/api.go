@@ -53,10 +53,11 @@ type Version struct {
 
 // API answers requests. Its fields are set before Handler is called.
 type API struct {
-	Root    string       // path under which everything lies (DRONE_HTTP_ROOT); "/" by default
-	Version Version      // of the program
-	Health  func() error // what GET /healthz asks, and tells everybody; healthy without it
-	Log     *slog.Logger // slog's default by default
+	Root     string       // path under which everything lies (DRONE_HTTP_ROOT); "/" by default
+	Version  Version      // of the program
+	Health   func() error // what GET /healthz asks, and tells everybody; healthy without it
+	Log      *slog.Logger // slog's default by default
+	Machines LogReader    // nil: machines are not reached
 
 	store   Store
 	control Control
@@ -95,6 +96,7 @@ func (a *API) routes(api *gin.RouterGroup) {
 	get(api, "/servers", a.reply(a.listServers))
 	api.POST("/servers", a.reply(a.createServer))
 	get(api, "/servers/:name", a.reply(a.showServer))
+	get(api, "/servers/:name/logs", a.showLogs)
 	api.DELETE("/servers/:name", a.reply(a.destroyServer))
 	api.POST("/pause", a.pause)
 	api.POST("/resume", a.resume)
