@@ -300,8 +300,8 @@ func TestUnreachableMachineDrainsByTheQueue(t *testing.T) {
 	}
 	h.until("it is unreachable", func() bool { h.later(6 * time.Second); return !h.server(name).Unreachable.IsZero() })
 	h.later(time.Hour)
-	if s := h.server(name); s.Phase != state.Shutdown {
-		t.Errorf("destroyed with a stage on it: %+v", s)
+	if s := h.server(name); s.Phase != state.Shutdown || !strings.Contains(s.Reason, "1 stage on it (1) hang") {
+		t.Errorf("destroyed with a stage on it, or not told that it hangs: %+v", s)
 	}
 	h.queue.set()
 	h.later(time.Second)

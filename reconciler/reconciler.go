@@ -143,6 +143,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 			r.Committed()
 		}
 		r.logHeld(d, snap.Last)
+		r.logAlarms(d, snap.Servers)
 		return d, nil
 	}
 }
@@ -185,6 +186,16 @@ func (r *Reconciler) logHeld(d, before state.Decision) {
 	for _, u := range d.Unmatched {
 		if !slices.ContainsFunc(before.Unmatched, func(b state.Unmatched) bool { return b.Asks == u.Asks }) {
 			r.Log.Warn("no pool may run what stages ask for", "stages", len(u.Stages), "ask", u.Asks, "reason", u.Reason)
+		}
+	}
+}
+
+// logAlarms tells of servers whose drain takes too long, or on which stages
+// hang, when that is new.
+func (r *Reconciler) logAlarms(d state.Decision, before []state.Server) {
+	for i, s := range d.Servers { // in the order in which they were observed
+		if s.Alarm && s.Reason != before[i].Reason {
+			r.Log.Warn("a drain takes long", "server", s.Server, "reason", s.Reason)
 		}
 	}
 }

@@ -51,6 +51,7 @@ type ServerDecision struct {
 	Phase  Phase  `json:"phase"` // in which it was seen
 	Action Action `json:"action"`
 	To     Phase  `json:"-"` // to which the action takes it
+	Alarm  bool   `json:"-"` // the reason is worth a warning: a drain that takes too long, stages that hang
 	Reason string `json:"reason"`
 
 	// What was seen of it in this read of the queue, to be remembered.

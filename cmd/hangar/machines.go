@@ -18,17 +18,44 @@ import (
 	"hangar/state/sqlite"
 )
 
-// logReader reads the logs of machines, and masks the secrets in them.
-type logReader struct {
-	client  *agent.Client
-	private bool
+// machines are the machines over SSH; the secrets in what they show are masked.
+type machines struct {
+	*agent.Client
+	private bool // private addresses are used
 	secrets []string
 }
+
+// Look implements reconciler.Machines.
+func (m machines) Look(ctx context.Context, h state.Host) (state.AgentLook, error) {
+	look, err := m.Client.Look(ctx, h)
+	look.Detail = mask(look.Detail, m.secrets)
+	return look, err
+}
+
+// Tail implements reconciler.Machines.
+func (m machines) Tail(ctx context.Context, h state.Host) (string, error) {
+	tail, err := m.Client.Tail(ctx, h)
+	return mask(tail, m.secrets), err
+}
+
+// mask hides secrets. Shorter ones than four characters are none, and would be
+// found in every word.
+func mask(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if len(secret) >= 4 {
+			text = strings.ReplaceAll(text, secret, state.Masked)
+		}
+	}
+	return text
+}
+
+// logReader reads the logs of machines.
+type logReader struct{ machines }
 
 // Logs implements api.LogReader.
 func (l logReader) Logs(ctx context.Context, s state.Server, follow bool, w io.Writer) error {
 	masked := &masking{to: w, secrets: l.secrets}
-	return errors.Join(l.client.Logs(ctx, hostOf(s, l.private), follow, masked), masked.flush())
+	return errors.Join(l.Client.Logs(ctx, hostOf(s, l.private), follow, masked), masked.flush())
 }
 
 // hostOf is where a server's machine is reached.
@@ -54,25 +81,20 @@ func (m *masking) Write(p []byte) (int, error) {
 	if end == 0 {
 		return len(p), nil
 	}
-	lines := m.mask(m.rest[:end])
+	lines := mask(string(m.rest[:end]), m.secrets)
 	m.rest = append([]byte(nil), m.rest[end:]...)
-	_, err := m.to.Write(lines)
+	_, err := io.WriteString(m.to, lines)
 	return len(p), err
 }
 
+// flush passes on what is no whole line.
 func (m *masking) flush() error {
-	_, err := m.to.Write(m.mask(m.rest))
+	if len(m.rest) == 0 {
+		return nil
+	}
+	_, err := io.WriteString(m.to, mask(string(m.rest), m.secrets))
 	m.rest = nil
 	return err
-}
-
-func (m *masking) mask(text []byte) []byte {
-	for _, secret := range m.secrets {
-		if len(secret) >= 4 { // shorter ones are no secrets, and would be found in every word
-			text = bytes.ReplaceAll(text, []byte(secret), []byte(state.Masked))
-		}
-	}
-	return text
 }
 
 type logsCommand struct {

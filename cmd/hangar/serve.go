@@ -72,7 +72,7 @@ type service struct {
 	sweeper    *reconciler.Sweeper
 	keeper     *reconciler.Keeper
 	agents     *reconciler.Agents // nil without SSH
-	machines   *agent.Client      // nil without SSH
+	machines   *machines          // nil without SSH
 	listener   net.Listener
 	handler    http.Handler
 	close      func()
@@ -87,7 +87,7 @@ var (
 	_ reconciler.Terraform      = (*terraform.Runner)(nil)
 	_ reconciler.SweepStore     = (*sqlite.Store)(nil)
 	_ reconciler.AgentStore     = (*sqlite.Store)(nil)
-	_ reconciler.Machines       = (*agent.Client)(nil)
+	_ reconciler.Machines       = (*machines)(nil)
 	_ reconciler.Asker          = (*terraform.Runner)(nil)
 	_ reconciler.Queue          = (*drone.Client)(nil)
 	_ api.Control               = (*reconciler.Reconciler)(nil)
@@ -142,10 +142,12 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		if err := agents.enter(cfg.sampleServer(), keys.AuthorizedKey(), hostKey); err != nil {
 			return nil, err
 		}
-		if s.machines, err = newClient(cfg, keys); err != nil {
+		client, err := newClient(cfg, keys)
+		if err != nil {
 			return nil, err
 		}
-		closers = append(closers, s.machines.Close)
+		closers = append(closers, client.Close)
+		s.machines = &machines{client, cfg.AgentPrivateIP, cfg.secrets(environ, agents.environ)}
 	}
 	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents)
 	if err != nil {
@@ -195,7 +197,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
 	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
 	if s.machines != nil {
-		rest.Machines = logReader{s.machines, cfg.AgentPrivateIP, cfg.secrets(environ, agents.environ)}
+		rest.Machines = logReader{*s.machines}
 	}
 	s.handler = rest.Handler()
 	log.Info("starting", "release", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,

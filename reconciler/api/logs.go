@@ -65,11 +65,14 @@ func (a *API) showLogs(c *gin.Context) {
 }
 
 // flushed sends every line at once.
-type flushed struct{ gin.ResponseWriter }
+type flushed struct{ to gin.ResponseWriter }
 
 // Write writes and sends.
 func (f flushed) Write(p []byte) (int, error) {
-	n, err := f.ResponseWriter.Write(p)
-	f.Flush()
+	if len(p) == 0 { // which would begin the answer
+		return 0, nil
+	}
+	n, err := f.to.Write(p)
+	f.to.Flush()
 	return n, err
 }

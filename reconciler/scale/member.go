@@ -183,6 +183,9 @@ func (m *member) watch(o Observation) {
 	switch {
 	case s.Taken:
 		m.keep("left alone: its device does not carry this installation's tag any more")
+	case m.load > 0 && (s.Absent != "" || !s.Unreachable.IsZero() && o.At.Sub(s.Unreachable) >= o.Grace):
+		m.decision.Alarm = true
+		m.keep(fmt.Sprintf("drains: %s on it%s hang, since its machine is gone or does not answer: cancel them in Drone, or wait for Drone to end them", count(m.load, "stage"), list(m.stages)))
 	case m.load > 0:
 		m.keep(fmt.Sprintf("drains: %s still on it%s%s", count(m.load, "stage"), list(m.stages), m.overdue(o)))
 	case !m.ssh && o.At.After(quiet):
@@ -212,6 +215,7 @@ func (m *member) overdue(o Observation) string {
 	if o.Overdue <= 0 || o.At.Sub(m.server.Updated) < o.Overdue {
 		return ""
 	}
+	m.decision.Alarm = true
 	return fmt.Sprintf("; it drains since %s, longer than %s, and goes on: only force ends it sooner", clock(m.server.Updated), o.Overdue)
 }
 
