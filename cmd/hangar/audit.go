@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -140,6 +141,9 @@ func auditHere(p *program, cfg Config) (audit state.Audit, err error) {
 		return audit, fmt.Errorf("make a folder to look from: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	if !exists(cfg.databasePath()) && cfg.Instance == "" {
+		return audit, fmt.Errorf("there are no records at %s, so that it is not known whose machines to look for: set DRONE_DATA to the data folder of hangar serve, or DRONE_INSTANCE to the tag hangar-instance of the machines", cfg.databasePath())
+	}
 	store, err := copyRecords(p.ctx, p.stderr, cfg.databasePath(), filepath.Join(scratch, "database.sqlite"))
 	if err != nil {
 		return audit, err
@@ -178,8 +182,10 @@ func (c auditCommand) print(out io.Writer, audit state.Audit) error {
 	}
 	if audit.Error != "" {
 		fmt.Fprintf(out, "The provider could not be looked at: %s\n", audit.Error)
+		audit.Findings = slices.DeleteFunc(audit.Findings, func(f state.Finding) bool { return f.Kind == state.Unreadable })
+	} else {
+		fmt.Fprintf(out, "%s of this installation at %s; %s\n", plural(audit.Devices, "machine"), audit.At.Local().Format(time.DateTime), plural(len(audit.Findings), "finding"))
 	}
-	fmt.Fprintf(out, "%d machines of this installation at %s; %s\n", audit.Devices, audit.At.Local().Format(time.DateTime), plural(len(audit.Findings), "finding"))
 	if len(audit.Findings) == 0 {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestAuditFindsAnOrphan(t *testing.T) {
 	s := w.serve(t, settings...)
 	until(t, "the minimum runs", 90*time.Second, func() bool { return len(s.servers()["running"]) == 1 })
 	until(t, "the first sweep was made", 30*time.Second, func() bool { return strings.Contains(s.get("/api/audit"), `"at":"2`) })
-	if code, out := w.audit(t, settings); code != 0 || !strings.Contains(out, "1 machines of this installation") || !strings.Contains(out, "0 findings") {
+	if code, out := w.audit(t, settings); code != 0 || !strings.Contains(out, "1 machine of this installation") || !strings.Contains(out, "0 findings") {
 		t.Errorf("clean: %d\n%s", code, out)
 	}
 	order := simulator.Order{Hostname: "agent-zzzzzzzz", Tags: []string{"hangar", "hangar-instance=i-test", "hangar-stack=default-zzzzzzzz", "hangar-server=agent-zzzzzzzz"}}
@@ -64,8 +65,16 @@ func TestAuditFindsAnOrphan(t *testing.T) {
 	if code, out := w.audit(t, settings); code != 1 || !strings.Contains(out, "could not be looked at") {
 		t.Errorf("denied: %d\n%s", code, out)
 	}
-	if code, _ := w.audit(t, append(settings, "DRONE_POOL_MAX=none")); code != 1 {
-		t.Errorf("a mistake in the settings: %d, which is not the code of a finding", code)
+	for what, more := range map[string][]string{
+		"a mistake in the settings": {"DRONE_POOL_MAX=none"},
+		"no records":                {"DRONE_DATA=" + t.TempDir(), "DRONE_INSTANCE="},
+	} {
+		if code, out := w.audit(t, append(slices.Clone(settings), more...)); code != 1 {
+			t.Errorf("%s: %d, which is the code of a finding\n%s", what, code, out)
+		}
+	}
+	if code, _ := w.audit(t, settings, "--adpot"); code != 1 {
+		t.Errorf("a misspelled flag: %d", code)
 	}
 }
 

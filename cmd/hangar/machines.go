@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 
 	"hangar/reconciler/agent"
@@ -181,7 +180,7 @@ func (c sshCommand) Run(p *program) error {
 		if err != nil {
 			fmt.Fprintln(p.stderr, "There is no ssh here; from a machine with the same data folder:")
 		}
-		_, err := fmt.Fprintln(p.stdout, shellWords(argv))
+		_, err := fmt.Fprintln(p.stdout, agent.ShellLine(argv))
 		return err
 	}
 	run := exec.CommandContext(p.ctx, program, argv[1:]...)
@@ -193,15 +192,4 @@ func (c sshCommand) Run(p *program) error {
 		return err
 	}
 	return nil
-}
-
-// shellWords writes words as a shell reads them.
-func shellWords(words []string) string {
-	quoted := slices.Clone(words)
-	for i, w := range words {
-		if strings.ContainsAny(w, " \t'\"\\$`[]*?&;|<>()#~!{}") {
-			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
 }

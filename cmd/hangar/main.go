@@ -106,6 +106,9 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	if exited {
 		return nil
 	}
+	if err != nil && args[0] == "audit" { // whose exit code 2 is a finding
+		return errors.New(err.Error() + " (see hangar audit --help)")
+	}
 	if err != nil {
 		return fmt.Errorf("%w (see hangar --help)", err)
 	}

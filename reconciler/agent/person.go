@@ -46,7 +46,7 @@ func (c *Client) command(h state.Host) ([]string, error) {
 			return nil, err
 		}
 		// Not -J: that ssh would know neither the key nor the file.
-		through := percent(quoteAll(append(c.options(b, h.Server), "-p", port, b.user+"@"+host)))
+		through := percent(ShellLine(append(c.options(b, h.Server), "-p", port, b.user+"@"+host)))
 		jump = []string{"-o", "ProxyCommand=" + through + " -W '[%h]:%p'"}
 	}
 	folder := filepath.Join(c.keys.dir, "known_hosts.d")
@@ -79,8 +79,8 @@ func (c *Client) options(t target, file string) []string {
 // percent keeps ssh from taking a percent sign for the start of a token.
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
-// quoteAll writes words as a shell reads them, in single quotes where needed.
-func quoteAll(words []string) string {
+// ShellLine writes words as a shell reads them, in single quotes where needed.
+func ShellLine(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		quoted[i] = w
