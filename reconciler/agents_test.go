@@ -266,8 +266,12 @@ func TestPutBackToWork(t *testing.T) {
 	h.until("it is told to drain", func() bool { h.agents.Poke(); return h.machines.get(name).told > 0 })
 	h.queue.set(waiting(1)...)
 	h.until("it works again", func() bool { h.later(6 * time.Second); return h.server(name).Phase == state.Running })
-	if x := h.machines.get(name); x.draining || x.look.Container != "running" || len(h.tf.there()) != 1 {
-		t.Errorf("machine %+v", x)
+	told := h.machines.get(name).told
+	for range 5 {
+		h.later(6 * time.Second)
+	}
+	if x := h.machines.get(name); x.draining || x.look.Container != "running" || len(h.tf.there()) != 1 || x.told != told {
+		t.Errorf("machine %+v, told %d times before", x, told)
 	}
 	if s := h.server(name); !s.Told.IsZero() || !s.Drained.IsZero() {
 		t.Errorf("server %+v", s)
@@ -348,4 +352,25 @@ func TestRunnerHealth(t *testing.T) {
 	if s := h.server(name); h.machines.get(name).started != 2 {
 		t.Errorf("started %d times: %+v", h.machines.get(name).started, s)
 	}
+}
+
+// A runner that took a stage just before it was told to drain has work when its
+// server is to be put back: it goes on draining, and finishes it.
+func TestPutBackWithWork(t *testing.T) {
+	h := newReached(t, pool(1, 1))
+	name := h.one()
+	h.rec.Pools[0].Min = 0
+	h.machines.set(name, func(x *machine) { x.stages = 1 }) // which no read of the queue has shown yet
+	h.pass()
+	h.until("it is told to drain", func() bool { h.agents.Poke(); return h.machines.get(name).told > 0 })
+	h.queue.set(waiting(1)...)
+	h.pass()
+	if s := h.server(name); s.Phase != state.Staging {
+		t.Fatalf("it is not put back: %+v", s)
+	}
+	h.queue.set(working(name)...)
+	h.until("it drains on", func() bool { h.later(6 * time.Second); return h.server(name).Phase == state.Shutdown })
+	h.queue.set()
+	h.machines.set(name, func(x *machine) { x.stages = 0 })
+	h.until("it goes", func() bool { h.later(6 * time.Second); return h.server(name).Phase == state.Stopped })
 }

@@ -36,8 +36,14 @@ const drainCheck = 3 * time.Second
 // over. One that was told to drain and is put back to work has its runner
 // started again first.
 func (a *Agents) setUp(ctx context.Context, s state.Server) {
+	if !s.Told.IsZero() {
+		var started bool
+		if s, started = a.putBack(ctx, s); !started {
+			return
+		}
+	}
 	to := state.Seen(s)
-	look, err := a.putBack(ctx, s)
+	look, err := a.Machines.Look(ctx, a.host(s))
 	now := a.Now().UTC()
 	switch {
 	case ctx.Err() != nil:
@@ -75,34 +81,46 @@ func (a *Agents) setUp(ctx context.Context, s state.Server) {
 	a.commit(ctx, to)
 }
 
-// putBack looks at a machine. A runner that was told to drain is told so once
-// more, in case it was not heard, and started again when it has ended.
-func (a *Agents) putBack(ctx context.Context, s state.Server) (state.AgentLook, error) {
-	h := a.host(s)
-	if s.Told.IsZero() {
-		return a.Machines.Look(ctx, h)
+// putBack starts the runner of a machine again that was told to drain, once it
+// has ended; it is told once more, in case it was not heard. A runner that does
+// not end soon has work: its server goes on draining, and is no capacity.
+func (a *Agents) putBack(ctx context.Context, s state.Server) (now state.Server, started bool) {
+	h, to := a.host(s), state.Seen(s)
+	var look state.AgentLook
+	err := a.Machines.Drain(ctx, h)
+	if err == nil {
+		look, err = a.Machines.Look(ctx, h)
 	}
-	if err := a.Machines.Drain(ctx, h); err != nil {
-		return state.AgentLook{}, err
+	if err == nil && look.Gone() {
+		err = a.Machines.Revive(ctx, h)
 	}
-	look, err := a.Machines.Look(ctx, h)
-	if err != nil || !look.Gone() {
-		look.Healthy = false // it may answer, but it takes no work
-		look.Detail = "its runner, told to take no more work, ends before it is started again"
-		return look, err
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return s, false
+	case err == nil && look.Gone():
+		// From here on it is no longer a runner that was told to drain.
+		to.Agent.Told, to.Agent.Drained, to.Agent.Unreachable = time.Time{}, time.Time{}, time.Time{}
+		to.Agent.Setup = "its runner starts again"
+		return a.commit(ctx, to)
+	case a.Now().Sub(s.Updated) >= endsWithin:
+		to.To, to.Reason = state.Shutdown, "drains: its runner has work after all"
+		if err != nil {
+			to.Reason = "drains: its runner could not be started again: " + err.Error()
+		}
+	case err != nil:
+		to.Agent.Setup = err.Error()
+	default:
+		to.Agent.Setup = "its runner, told to take no more work, ends before it is started again"
 	}
-	if err := a.Machines.Revive(ctx, h); err != nil {
-		return look, err
+	if to.To != s.Phase || to.Agent != s.Agent {
+		a.commit(ctx, to)
 	}
-	// From here on it is no longer a runner that was told to drain.
-	to := state.Seen(s)
-	to.Agent.Told, to.Agent.Drained = time.Time{}, time.Time{}
-	if _, ok := a.commit(ctx, to); !ok {
-		return look, state.Errorf(state.Conflict, "it has moved on")
-	}
-	look.Detail = "its runner starts again"
-	return look, nil
+	return s, false
 }
+
+// endsWithin is how long a runner without work takes to end when it is told to,
+// at most.
+const endsWithin = 30 * time.Second
 
 // drain tells a runner to take no more work, and finds out whether it has
 // ended. That it is told is recorded first: should it be put back to work
