@@ -52,6 +52,14 @@ type server struct {
 	Machine        string    `json:"machine"`      // Drone machine name of what runs on it
 	Absent         string    `json:"absent"`       // why no device of it is thought to exist: refused, lost, missing; empty: one does, or may
 	SoughtUntil    int64     `json:"sought_until"` // until when its device is looked for; 0: it is not
+
+	// Its life, in unix seconds; 0: not yet, or not so.
+	Setup       string `json:"setup"`       // how far its machine's setup is, or what is wrong there, in words
+	Began       int64  `json:"began"`       // its create
+	Active      int64  `json:"active"`      // its device, since
+	Reached     int64  `json:"reached"`     // its machine first answered
+	Told        int64  `json:"told"`        // its runner was told to take no more work
+	Unreachable int64  `json:"unreachable"` // its machine has not answered since
 }
 
 type progress struct {
@@ -84,6 +92,13 @@ func newServer(s state.Server) server {
 		Machine:        s.Runner(),
 		Absent:         string(s.Absent),
 		SoughtUntil:    unix(s.Doubt),
+
+		Setup:       s.Setup,
+		Began:       unix(s.Began),
+		Active:      unix(s.Active),
+		Reached:     unix(s.Reached),
+		Told:        unix(s.Told),
+		Unreachable: unix(s.Unreachable),
 	}
 	if s.Progress.Action != "" {
 		out.Progress = &progress{Action: s.Progress.Action, Elapsed: int64(s.Progress.Elapsed / time.Second)}
