@@ -48,13 +48,20 @@ func TestMain(m *testing.M) {
 // required.
 func needTerraform(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("terraform"); err == nil {
+	need(t, "terraform")
+}
+
+// need skips the rest of a test where a program is not to be had, unless it is
+// required.
+func need(t testing.TB, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
 		return
 	}
-	if slices.Contains(strings.Split(os.Getenv("HANGAR_REQUIRE"), ","), "terraform") {
-		t.Fatal("terraform is not on PATH")
+	if slices.Contains(strings.Split(os.Getenv("HANGAR_REQUIRE"), ","), program) {
+		t.Fatal(program + " is not on PATH")
 	}
-	t.Skip("terraform is not on PATH")
+	t.Skip(program + " is not on PATH")
 }
 
 // world is a simulated world on loopback with a mirror of the simulated
