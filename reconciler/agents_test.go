@@ -33,6 +33,9 @@ func (m *machines) at(h state.Host, do func(*machine) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	x := m.there[h.Server]
+	if other := m.there[h.Server+" at "+h.Address]; other != nil {
+		x = other
+	}
 	switch {
 	case x == nil:
 		return state.Errorf(state.Unavailable, "%s does not answer", h.Server)
@@ -373,4 +376,35 @@ func TestPutBackWithWork(t *testing.T) {
 	h.queue.set()
 	h.machines.set(name, func(x *machine) { x.stages = 0 })
 	h.until("it goes", func() bool { h.later(6 * time.Second); return h.server(name).Phase == state.Stopped })
+}
+
+// A double is drained by its own address: it goes while the server whose name
+// it bears works on.
+func TestDoubleDrainsByItsOwnAddress(t *testing.T) {
+	h := newReached(t, pool(1, 3))
+	h.tf.fail = func(ws state.Workspace, _ func(state.ApplyEvent)) {
+		h.tf.mu.Lock()
+		defer h.tf.mu.Unlock()
+		if h.tf.fail != nil {
+			h.tf.make(ws.Stack.Name, ws.Servers[0].Name, "double", state.FoundActive)
+			h.tf.provider[0].Address = "10.0.0.2"
+		}
+		h.tf.fail = nil
+	}
+	h.start()
+	h.pass()
+	h.until("the double has a record", func() bool { return len(h.servers()) == 2 })
+	name := ""
+	for _, s := range h.servers() {
+		if !s.Double() {
+			name = s.Name
+		}
+	}
+	h.machines.set(name, ready)
+	h.machines.set(name+" at 10.0.0.2", ready)
+	h.queue.set(working(name)...)
+	h.until("the double is gone", func() bool { h.later(6 * time.Second); return len(h.servers()) == 1 })
+	if s := h.servers()[0]; s.Name != name || h.machines.get(name).told != 0 || h.machines.get(name+" at 10.0.0.2").told == 0 {
+		t.Errorf("the wrong one was drained: %+v", s)
+	}
 }

@@ -207,7 +207,10 @@ func (c *Converger) lastLook(ctx context.Context, run state.Run) ([]string, erro
 	}
 	leaving := make(map[string]string) // servers, by the name under which they work
 	for _, s := range snap.Servers {
-		if !s.Forced && slices.Contains(run.Deletes, s.Name) {
+		if s.Forced || s.Double() && !s.Drained.IsZero() { // whose own runner has ended
+			continue
+		}
+		if slices.Contains(run.Deletes, s.Name) {
 			leaving[s.Runner()] = s.Name
 		}
 	}

@@ -108,6 +108,10 @@ func (s Server) Runner() string {
 	return s.Name
 }
 
+// Double says whether what runs on its device goes by another server's name, or
+// did: the queue cannot tell the two apart.
+func (s Server) Double() bool { return s.Machine != "" && s.Machine != s.Name }
+
 // Billed says whether the server counts against its pool's maximum: its device
 // exists, may exist, or is about to.
 func (s Server) Billed() bool { return s.Phase != Stopped && (s.Absent == "" || !s.Doubt.IsZero()) }

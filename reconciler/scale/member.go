@@ -183,6 +183,8 @@ func (m *member) watch(o Observation) {
 	switch {
 	case s.Taken:
 		m.keep("left alone: its device does not carry this installation's tag any more")
+	case s.Double() && !s.Drained.IsZero():
+		m.act(state.Stop, fmt.Sprintf("drained: its own runner ended by %s; stages under its name are another's", clock(s.Drained)))
 	case m.load > 0 && (s.Absent != "" || !s.Unreachable.IsZero() && o.At.Sub(s.Unreachable) >= o.Grace):
 		m.decision.Alarm = true
 		m.keep(fmt.Sprintf("drains: %s on it%s hang, since its machine is gone or does not answer: cancel them in Drone, or wait for Drone to end them", count(m.load, "stage"), list(m.stages)))

@@ -46,6 +46,8 @@ func TestServers(t *testing.T) {
 		{name: "broken and quiet", pool: lasting, server: server("a", state.Failed, broken, quiet), action: state.Stop, reason: "drained: no stage on it since 2026-03-04 10:20:20 UTC"},
 		{name: "a double, with a stage under its name", pool: lasting, server: server("b", state.Shutdown, condemned, quiet, func(s *state.Server) { s.Machine = "a" }), stages: busy,
 			action: state.Keep, reason: "drains: 1 stage still on it (1)"},
+		{name: "a double whose own runner has ended", pool: lasting, server: server("b", state.Shutdown, condemned, func(s *state.Server) { s.Machine, s.Drained = "a", ago(time.Second) }), stages: busy,
+			action: state.Stop, reason: "drained: its own runner ended by 2026-03-04 10:20:29 UTC; stages under its name are another's"},
 
 		{name: "busy", pool: lasting, server: server("a", state.Running), stages: busy, action: state.Keep, reason: "busy: 1 stage of 2 on it"},
 		{name: "idle, minimum", pool: lasting, server: server("a", state.Running), action: state.Keep, reason: "idle: stays for the minimum of 1"},
