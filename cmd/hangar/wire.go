@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hangar/reconciler"
+	"hangar/reconciler/agent"
+	"hangar/reconciler/terraform"
+	"hangar/state"
+	"hangar/state/sqlite"
+)
+
+// attend wires the loop that looks after the runners on the machines.
+func (s *service) attend() {
+	a := reconciler.NewAgents(s.store, s.machines)
+	a.Check, a.Deadline, a.Private, a.Log = s.cfg.CheckInterval, s.cfg.CheckDeadline, s.cfg.AgentPrivateIP, s.log
+	a.AtOnce, a.Grace, s.reconciler.Grace = s.machines.Limit, s.cfg.AgentGrace, s.cfg.AgentGrace
+	if a.Ping = 0; s.cfg.PingerEnabled {
+		a.Ping = s.cfg.PingerInterval
+	}
+	s.agents, a.Changed = a, s.reconciler.Poke
+	s.reconciler.Committed = func() { s.converger.Poke(); a.Poke() }
+	s.converger.Finished = func() { s.reconciler.Poke(); a.Poke() }
+}
+
+// newClient makes what reaches the machines over SSH.
+func newClient(cfg Config, keys *agent.Keys) (*agent.Client, error) {
+	c := agent.New(keys)
+	c.User, c.Port, c.Timeout = cfg.SSHUser, cfg.SSHPort, cfg.SSHTimeout
+	c.ProxyJump, c.ProxyJumpKey = cfg.SSHJump, cfg.SSHJumpKey
+	if err := c.Check(); err != nil {
+		return nil, ConfigError{"DRONE_SSH_*: " + err.Error()}
+	}
+	return c, nil
+}
+
+func newSweeper(cfg Config, store *sqlite.Store, runner *terraform.Runner, pools []state.Pool, instance string) *reconciler.Sweeper {
+	s := reconciler.NewSweeper(store, runner, pools, instance)
+	s.Interval, s.Confirm = cfg.SweepInterval, cfg.SweepConfirm
+	return s
+}
+
+// openStore opens the records; a database of drone/autoscaler in their place
+// is kept aside.
+func openStore(ctx context.Context, cfg Config, log *slog.Logger) (*sqlite.Store, error) {
+	path := cfg.databasePath()
+	servers, aside, err := sqlite.SetAside(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if aside != "" {
+		log.Warn("a database of drone/autoscaler was found and is kept aside, untouched; hangar never touches its machines: remove them yourself when their builds are done",
+			"kept", aside, "running", strings.Join(servers, ", "))
+	}
+	return sqlite.Open(ctx, path)
+}
+
+// databasePath is the file of the records. The options after a question mark
+// that drone/autoscaler's image sets are not needed.
+func (c Config) databasePath() string {
+	path, _, _ := strings.Cut(strings.TrimPrefix(c.DatabaseDatasource, "file:"), "?")
+	if path == "" {
+		return filepath.Join(c.Data, "database.sqlite")
+	}
+	return path
+}
+
+// newRunner finds terraform, or installs it below dir, and gives it what it
+// needs to work in the data folder.
+func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a *agents) (*terraform.Runner, error) {
+	if cfg.TerraformMirror != "" {
+		if info, err := os.Stat(cfg.TerraformMirror); err != nil || !info.IsDir() {
+			return nil, ConfigError{fmt.Sprintf("DRONE_TERRAFORM_MIRROR=%s: there is no such folder; terraform providers mirror makes one", cfg.TerraformMirror)}
+		}
+	}
+	binary, err := terraform.Find(ctx, terraform.FindOptions{
+		Binary: cfg.TerraformBinary, Version: cfg.TerraformVersion, Dir: dir,
+	})
+	if err != nil {
+		return nil, err
+	}
+	env, err := terraform.Environment(func(name string) (string, bool) { v, ok := environ[name]; return v, ok }, cfg.TerraformEnv)
+	if err != nil {
+		return nil, err
+	}
+	env["METAL_AUTH_TOKEN"] = cfg.PacketAPIKey
+	r, err := terraform.New(cfg.Data, binary)
+	if err != nil {
+		return nil, err
+	}
+	r.Mirror, r.Env, r.Instance, r.ExtraTags = cfg.TerraformMirror, env, instance, cfg.PacketTags
+	r.UserData, r.Secrets = a.userData, cfg.secrets(environ, a.environ)
+	if cfg.PacketEndpoint != "" {
+		r.Provider = map[string]map[string]any{"packet": {"endpoint": cfg.PacketEndpoint}}
+	}
+	return r, nil
+}
