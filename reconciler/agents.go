@@ -128,7 +128,7 @@ func (a *Agents) start(ctx context.Context, slots chan struct{}) (next time.Time
 }
 
 // claim takes a server whose machine is due for a look. Otherwise it returns
-// when it will be; zero: there is nothing to be done there.
+// when it will be; zero: there is nothing to be done there, or it is being done.
 func (a *Agents) claim(s state.Server) (due time.Time, ok bool) {
 	if !a.minds(s) {
 		return time.Time{}, false
@@ -143,8 +143,10 @@ func (a *Agents) claim(s state.Server) (due time.Time, ok bool) {
 			delete(a.next, s.Name)
 		}
 	}
-	due = a.next[s.Name]
-	if a.busy[s.Name] || due.After(a.Now()) {
+	if a.busy[s.Name] { // its release wakes the loop
+		return time.Time{}, false
+	}
+	if due = a.next[s.Name]; due.After(a.Now()) {
 		return due, false
 	}
 	a.busy[s.Name] = true

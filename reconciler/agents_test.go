@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hangar/reconciler"
@@ -407,4 +408,40 @@ func TestDoubleDrainsByItsOwnAddress(t *testing.T) {
 	if s := h.servers()[0]; s.Name != name || h.machines.get(name).told != 0 || h.machines.get(name+" at 10.0.0.2").told == 0 {
 		t.Errorf("the wrong one was drained: %+v", s)
 	}
+}
+
+// slowMachine is one that works and takes its time to answer.
+type slowMachine struct {
+	reconciler.Machines
+	snapshots int
+}
+
+func (m *slowMachine) Snapshot(context.Context, time.Time) (state.Snapshot, error) {
+	m.snapshots++
+	return state.Snapshot{Servers: []state.Server{{Name: "agent-1", Phase: state.Running, Device: state.Device{ID: "1", Address: "192.0.2.1"}}}}, nil
+}
+
+func (m *slowMachine) Commit(context.Context, state.Changes) error { return nil }
+
+func (m *slowMachine) Look(context.Context, state.Host) (state.AgentLook, error) {
+	time.Sleep(50 * time.Second)
+	return state.AgentLook{CloudInit: "done", Container: "running", Healthy: true}, nil
+}
+
+// A machine that is slow to answer is waited for, and the records are not read
+// again and again meanwhile.
+func TestSlowMachineIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &slowMachine{}
+		a := reconciler.NewAgents(m, m)
+		a.Ping, a.Log = time.Minute, slog.New(slog.DiscardHandler)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		if err := a.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if m.snapshots > 60 {
+			t.Errorf("the records were read %d times in 10 minutes", m.snapshots)
+		}
+	})
 }

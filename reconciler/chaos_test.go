@@ -304,7 +304,9 @@ func (c *chaos) kills(n int, each func(i int)) {
 	c.t.Helper()
 	for i := range n {
 		each(i)
-		c.world.Enqueue(c.rand.IntN(9))
+		if i%3 < 2 { // else machines become idle
+			c.world.Enqueue(2 + c.rand.IntN(2*2*chaosMax))
+		}
 		cmd := c.start()
 		when := c.moment()
 		if err := cmd.Process.Kill(); err != nil {

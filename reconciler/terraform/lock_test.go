@@ -56,7 +56,14 @@ func TestAPersonsLock(t *testing.T) {
 	ws := g.workspace("s1", "agent-aaaaaaaa")
 	g.apply(t, ws, 1)
 	ws.Servers = nil
+	path := filepath.Join(g.Dir, "stacks", "s1", stateFile)
+	if locked(path) {
+		t.Error("the state is locked before anybody is at work on it")
+	}
 	answer := personAsks(t, g, "s1")
+	if !locked(path) {
+		t.Error("the state is not locked while a person's terraform is at work on it")
+	}
 	planned := make(chan error, 1)
 	go func() { _, err := g.Plan(t.Context(), ws); planned <- err }()
 	select {

@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"hangar/state"
@@ -53,12 +55,14 @@ func (r *Runner) read(ctx context.Context, stack state.Stack) (*state.StateVersi
 	return version, devices, err
 }
 
-// readState reads a state file again until it is whole, for up to two
-// seconds: terraform does not write it at once. No file is no state, and nor
-// is one that stays empty, as a crash leaves it.
+// readState reads a state file again until it is whole, for up to two seconds,
+// while a terraform is at work on it: terraform does not write it at once. No
+// file is no state, and nor is one that stays empty, as a killed terraform
+// leaves it.
 func readState(ctx context.Context, path string) (content []byte, serial int64, lineage string, err error) {
 	const every, tries = 50 * time.Millisecond, 40
 	for try := 1; ; try++ {
+		before := locked(path)
 		content, err = os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, 0, "", nil
@@ -70,7 +74,7 @@ func readState(ctx context.Context, path string) (content []byte, serial int64, 
 		if !errors.Is(err, tfmodules.ErrIncomplete) {
 			return content, serial, lineage, err
 		}
-		if try == tries {
+		if try == tries || !before && !locked(path) {
 			break
 		}
 		select {
@@ -83,4 +87,17 @@ func readState(ctx context.Context, path string) (content []byte, serial int64, 
 		return nil, 0, "", nil
 	}
 	return nil, 0, "", err
+}
+
+// locked tells whether a terraform has the state locked, which it does with
+// fcntl as long as it may write it (internal/states/statemgr). Where that
+// cannot be told, it may.
+func locked(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	defer file.Close()
+	asked := syscall.Flock_t{Type: syscall.F_RDLCK, Whence: io.SeekStart}
+	return syscall.FcntlFlock(file.Fd(), syscall.F_GETLK, &asked) != nil || asked.Type != syscall.F_UNLCK
 }

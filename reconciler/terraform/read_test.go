@@ -3,9 +3,11 @@ package terraform
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,11 +48,28 @@ func put(t *testing.T, path, content string) {
 	}
 }
 
+// hold locks a state as a terraform at work on it does, until the returned
+// function is called. The lock is one of the open file's (fcntl(2)), since a
+// process does not see locks of its own.
+func hold(t *testing.T, path string) (release func() error) {
+	t.Helper()
+	const setLock = 37 // F_OFD_SETLK
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.FcntlFlock(file.Fd(), setLock, &syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}); err != nil {
+		t.Fatal(err)
+	}
+	return file.Close
+}
+
 func TestReadWaitsUntilTheStateIsWhole(t *testing.T) {
 	for name, torn := range map[string]string{"empty": "", "half": wholeState[:100]} {
 		t.Run(name, func(t *testing.T) {
 			r, stack, file := quiet(t)
 			put(t, file, torn)
+			defer hold(t, file)()
 			synctest.Test(t, func(t *testing.T) {
 				go func() {
 					time.Sleep(time.Second)
@@ -69,22 +88,39 @@ func TestReadWaitsUntilTheStateIsWhole(t *testing.T) {
 }
 
 func TestReadDoesNotWaitForEver(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"at work": 1950 * time.Millisecond, "killed": 0} {
+		t.Run(name, func(t *testing.T) {
+			r, stack, file := quiet(t)
+			put(t, file, "")
+			if wait > 0 {
+				defer hold(t, file)()
+			}
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				if version, devices, err := r.Read(t.Context(), stack); version != nil || len(devices) != 0 || devices == nil || err != nil {
+					t.Errorf("a file that stays empty: %v, %v, %v", version, devices, err)
+				}
+				put(t, file, wholeState[:100])
+				if version, devices, err := r.Read(t.Context(), stack); version != nil || devices != nil || !errors.Is(err, tfmodules.ErrIncomplete) {
+					t.Errorf("a file that stays torn: %v, %v, %v", version, devices, err)
+				}
+				if took := time.Since(began); took != 2*wait {
+					t.Errorf("it took %s, want %s", took, 2*wait)
+				}
+			})
+		})
+	}
+}
+
+func TestReadStopsWaiting(t *testing.T) {
 	r, stack, file := quiet(t)
-	synctest.Test(t, func(t *testing.T) {
-		put(t, file, "")
-		if version, devices, err := r.Read(t.Context(), stack); version != nil || len(devices) != 0 || devices == nil || err != nil {
-			t.Errorf("a file that stays empty: %v, %v, %v", version, devices, err)
-		}
-		put(t, file, wholeState[:100])
-		if version, devices, err := r.Read(t.Context(), stack); version != nil || devices != nil || !errors.Is(err, tfmodules.ErrIncomplete) {
-			t.Errorf("a file that stays torn: %v, %v, %v", version, devices, err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, _, err := r.Read(ctx, stack); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled: %v", err)
-		}
-	})
+	put(t, file, "")
+	defer hold(t, file)()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := r.Read(ctx, stack); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
 }
 
 func TestReadWithoutModule(t *testing.T) {

@@ -14,8 +14,9 @@ import (
 
 // NeedsRepair says why a stack's state is to be repaired before anything else
 // is done with the stack; empty: it need not be. Newest is the newest version
-// of it that was recorded, or nil; its bytes are not needed. No terraform is run; only a file that is
-// torn takes two seconds, in which it may still become whole.
+// of it that was recorded, or nil; its bytes are not needed. No terraform is
+// run; a file that is torn while somebody's terraform is at work on it is given
+// two seconds to become whole.
 func (r *Runner) NeedsRepair(ctx context.Context, stack state.Stack, newest *state.StateVersion) (why string, err error) {
 	d, err := r.damage(ctx, stack, newest)
 	if err != nil {

@@ -114,7 +114,7 @@ func TestRepair(t *testing.T) {
 		{"errored and torn", second, torn, d.v2, "terraform left errored.tfstate", "it was not pushed: the Terraform state is incomplete", second, []string{"errored.tfstate.refused-1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel() // torn files are waited for
+			t.Parallel()
 			d := d.aside(t)
 			d.set(t, tt.state, tt.errored)
 			told := tt.newest // as the records list it, without its bytes
@@ -217,9 +217,11 @@ func TestRepairFails(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d.set(t, "{", "")
+	release := hold(t, filepath.Join(d.folder(), stateFile))
 	if _, err := d.Repair(ctx, d.one.Stack, d.v2); !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "repair the state of stack s1: ") {
 		t.Errorf("called off: %v", err)
 	}
+	release()
 	d.set(t, string(d.v1.Bytes), string(d.v2.Bytes))
 	d.commands.Clear()
 	d.Binary.Path = filepath.Join(t.TempDir(), "nothing")
