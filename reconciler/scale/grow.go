@@ -9,8 +9,9 @@ import (
 	"hangar/state"
 )
 
-// revive puts draining servers back to work while the fleet is short: they are
-// there at once and cost no more than they do already. Those with the most
+// revive puts draining servers back to work while those that run are short:
+// they are there at once, before any that is on its way, and cost no more than
+// they do already. Those with the most
 // room come first, so that few are needed, then the youngest.
 func (f *fleet) revive() {
 	revived := 0
@@ -18,7 +19,7 @@ func (f *fleet) revive() {
 		return cmp.Or(cmp.Compare(b.free(), a.free()), b.server.Created.Compare(a.server.Created))
 	}) {
 		forMinimum := f.usable < f.pool.Min
-		forDemand := f.free < f.demand() && m.free() > 0
+		forDemand := f.ready < f.demand() && m.free() > 0
 		if !forMinimum && !forDemand {
 			break
 		}
@@ -32,7 +33,7 @@ func (f *fleet) revive() {
 
 // need is what a fleet that is short wants servers for.
 func (f *fleet) need() string {
-	if f.free < f.demand() {
+	if f.ready < f.demand() {
 		return f.wants()
 	}
 	return fmt.Sprintf("the minimum is %d", f.pool.Min)

@@ -106,6 +106,8 @@ func TestGrow(t *testing.T) {
 		{name: "paused at the maximum", pool: pool(func(p *state.Pool) { p.Max = 1 }), o: Observation{
 			Stages: waiting(3), Servers: []state.Server{server("a", state.Running)}, Paused: true}, held: HeldMaximum},
 
+		{name: "a draining server is put back to work though another one boots", pool: pool(), o: Observation{
+			Stages: waiting(1), Servers: []state.Server{server("a", state.Created), server("b", state.Shutdown)}}, actions: "b revive"},
 		{name: "a draining server is put back to work", pool: pool(), o: Observation{
 			Stages: waiting(1), Servers: []state.Server{server("a", state.Shutdown)}}, actions: "a revive"},
 		{name: "also when it was about to go", pool: pool(), o: Observation{
