@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hangar/reconciler/simulator"
+	"hangar/reconciler/terraform/terraformtest"
 	"hangar/state"
 	"hangar/state/sqlite"
 )
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	terraformtest.OnPath()
 	os.Exit(m.Run())
 }
 

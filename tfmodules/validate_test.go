@@ -2,7 +2,6 @@ package tfmodules_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +12,7 @@ import (
 	"testing"
 
 	"hangar/reconciler/simulator"
-	"hangar/reconciler/terraform"
+	"hangar/reconciler/terraform/terraformtest"
 	"hangar/tfmodules"
 )
 
@@ -27,13 +26,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	// Where terraform is not on PATH, the pinned one is installed once.
-	if cache, err := os.UserCacheDir(); err == nil {
-		found, err := terraform.Find(context.Background(), terraform.FindOptions{Dir: filepath.Join(cache, "hangar-tests")})
-		if err == nil {
-			os.Setenv("PATH", filepath.Dir(found.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
-		}
-	}
+	terraformtest.OnPath()
 	os.Exit(m.Run())
 }
 

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"hangar/reconciler/simulator"
-	"hangar/reconciler/terraform"
+	"hangar/reconciler/terraform/terraformtest"
 )
 
 // The test binary is also the simulated provider, when terraform starts it
@@ -34,13 +34,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	syscall.Umask(0o077) // as main sets it
-	// Where terraform is not on PATH, the pinned one is installed once.
-	if cache, err := os.UserCacheDir(); err == nil {
-		found, err := terraform.Find(context.Background(), terraform.FindOptions{Dir: filepath.Join(cache, "hangar-tests")})
-		if err == nil {
-			os.Setenv("PATH", filepath.Dir(found.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
-		}
-	}
+	terraformtest.OnPath()
 	os.Exit(m.Run())
 }
 

@@ -15,18 +15,19 @@ import (
 // below it.
 var (
 	houseRules = map[string][]string{
-		"hangar/state":                {},
-		"hangar/templates":            {},
-		"hangar/reconciler/scale":     {"hangar/state"},
-		"hangar/tfmodules":            {"hangar/state", "hangar/templates"},
-		"hangar/reconciler/drone":     {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
-		"hangar/reconciler/terraform": {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
-		"hangar/reconciler/agent":     {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
-		"hangar/state/sqlite":         {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
-		"hangar/reconciler":           {"hangar/state", "hangar/reconciler/scale"},
-		"hangar/reconciler/api":       {"hangar/state", "hangar/templates"},
-		"hangar/reconciler/simulator": {"hangar/state"},
-		"hangar/cmd/hangar":           {"hangar/"},
+		"hangar/state":                              {},
+		"hangar/templates":                          {},
+		"hangar/reconciler/scale":                   {"hangar/state"},
+		"hangar/tfmodules":                          {"hangar/state", "hangar/templates"},
+		"hangar/reconciler/drone":                   {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
+		"hangar/reconciler/terraform":               {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
+		"hangar/reconciler/terraform/terraformtest": {"hangar/reconciler/terraform"},
+		"hangar/reconciler/agent":                   {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
+		"hangar/state/sqlite":                       {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
+		"hangar/reconciler":                         {"hangar/state", "hangar/reconciler/scale"},
+		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates"},
+		"hangar/reconciler/simulator":               {"hangar/state"},
+		"hangar/cmd/hangar":                         {"hangar/"},
 	}
 	technologyRules = map[string][]string{
 		"github.com/gin-gonic/":               {"hangar/reconciler/api"},

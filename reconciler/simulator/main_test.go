@@ -6,13 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"hangar/reconciler/terraform"
+	"hangar/reconciler/terraform/terraformtest"
 )
 
 // TestMain lets the test binary be the stand-in provider when terraform
@@ -25,13 +24,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// Where terraform is not on PATH, the pinned one is installed once.
-	if cache, err := os.UserCacheDir(); err == nil {
-		found, err := terraform.Find(context.Background(), terraform.FindOptions{Dir: filepath.Join(cache, "hangar-tests")})
-		if err == nil {
-			os.Setenv("PATH", filepath.Dir(found.Path)+string(os.PathListSeparator)+os.Getenv("PATH"))
-		}
-	}
+	terraformtest.OnPath()
 	os.Exit(m.Run())
 }
 
