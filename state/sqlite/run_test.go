@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -271,4 +272,22 @@ func TestDue(t *testing.T) {
 	wantEqual(t, "next retry of an unclean stack", next(start), time.Time{})
 	_, _, err := s.BeginRun(t.Context(), "early", start)
 	wantCode(t, err, state.Conflict, "lost")
+}
+
+// After a failure a run leaves an adoption alone while there is something else
+// to do. What it leaves is still due when that is done.
+func TestAdoptionThatWasLeftAloneIsStillDue(t *testing.T) {
+	s := newStore(t)
+	grow(t, s, start, "s1", "a", "b")
+	applied(t, s, start, "s1")
+	shown(t, s, "s1", "a")
+	moveTo(t, s, start, "a", state.Stopping)
+	moveTo(t, s, start, "b", state.Stopping)
+	_, err := s.writer.Exec("UPDATE stacks SET failures = 1 WHERE name = 's1'")
+	must(t, err)
+	run := applied(t, s, start, "s1")
+	wantEqual(t, "deletes", run.Deletes, []string{"a"})
+	wantEqual(t, "due", stackNames(get(t, func(ctx context.Context) ([]state.Stack, error) { return s.Due(ctx, start) })), []string{"s1"})
+	next, _ := begin(t, s, start, "s1")
+	wantEqual(t, "imports", next.Imports, map[string]string{"b": "id-b"})
 }
