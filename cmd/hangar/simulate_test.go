@@ -14,7 +14,7 @@ import (
 func TestSimulate(t *testing.T) {
 	needTerraform(t)
 	var out, log bytes.Buffer
-	err := run(t.Context(), []string{"simulate", "--builds", "6", "--exit", "--http", "127.0.0.1:0", "--build-time", "1s", "--boot-time", "500ms"},
+	err := run(t.Context(), []string{"simulate", "--builds", "6", "--exit", "--http", "127.0.0.1:0", "--build-time", "5s", "--boot-time", "500ms"},
 		environ([]string{"PATH=" + pathOf(t)}), &out, &log)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
