@@ -62,6 +62,9 @@ func (c *Converger) settle(ctx context.Context) error {
 			f.Phase = state.RunInterrupted
 			if f.Unclean == "" { // what was destroyed may not be, what was made may be twice
 				f.Unclean = errInterrupted.Error()
+				if f.LookAt.IsZero() { // an adoption alone: unclean is what a look ends
+					f.LookAt, f.LookUntil = f.At, f.At
+				}
 			}
 		}
 		if err := c.Store.Finish(ctx, *f); err != nil {
