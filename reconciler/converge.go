@@ -2,7 +2,6 @@ package reconciler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -182,11 +181,14 @@ func (c *Converger) read(ctx context.Context, run state.Run, stack state.Stack, 
 		version.Stack, version.Run, version.At = run.Stack, run.ID, f.At
 		f.Version = version
 	}
-	if f.Unclean != "" && len(run.Deletes)+len(run.Imports) > 0 {
+	if f.Unclean == "" || f.Phase == state.RunInterrupted { // which is no failure of the provider's
+		return &f
+	}
+	if len(run.Deletes)+len(run.Imports) > 0 {
 		f.RetryAt = c.retryAt(stack.Failures)
 	}
 	switch {
-	case f.Unclean == "" || len(run.Creates) == 0 || errors.Is(applyErr, errInterrupted):
+	case len(run.Creates) == 0:
 	case cooling != nil:
 		cooling.Error = f.Error
 		f.Backoff = cooling

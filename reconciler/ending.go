@@ -59,13 +59,6 @@ func (c *Converger) settle(ctx context.Context) error {
 				return fmt.Errorf("settle run %d: %w", run.ID, err)
 			}
 			f = c.read(ctx, run, stack, nil, errInterrupted, nil)
-			f.Phase = state.RunInterrupted
-			if f.Unclean == "" { // what was destroyed may not be, what was made may be twice
-				f.Unclean = errInterrupted.Error()
-				if f.LookAt.IsZero() { // an adoption alone: unclean is what a look ends
-					f.LookAt, f.LookUntil = f.At, f.At
-				}
-			}
 		}
 		if err := c.Store.Finish(ctx, *f); err != nil {
 			return fmt.Errorf("settle run %d: %w", run.ID, err)

@@ -115,11 +115,14 @@ func (tf *terraform) Plan(_ context.Context, ws state.Workspace) (state.Plan, er
 }
 
 func (tf *terraform) Apply(_ context.Context, ws state.Workspace, _ int, on func(state.ApplyEvent)) (state.ApplyResult, error) {
-	if tf.applying != nil {
-		tf.applying <- ws.Stack.Name
+	tf.mu.Lock()
+	applying, proceed := tf.applying, tf.proceed
+	tf.mu.Unlock()
+	if applying != nil {
+		applying <- ws.Stack.Name
 	}
-	if tf.proceed != nil {
-		<-tf.proceed
+	if proceed != nil {
+		<-proceed
 	}
 	if tf.fail != nil {
 		tf.fail(ws, on)

@@ -47,11 +47,17 @@ func (e end) outcome() state.Finish {
 	if e.applyErr != nil || e.readErr != nil || len(undone) > 0 {
 		f.Phase = state.RunErrored
 	}
+	interrupted := errors.Is(e.applyErr, errInterrupted)
+	if interrupted {
+		f.Phase = state.RunInterrupted
+	}
 	switch {
 	case e.readErr != nil:
 		f.Unclean = fmt.Sprintf("run %d: the state could not be read: %v", e.run.ID, e.readErr)
 	case len(undone) > 0:
 		f.Unclean = fmt.Sprintf("run %d did not finish: %s", e.run.ID, strings.Join(undone, ", "))
+	case interrupted: // what was destroyed may not be, what was made may be twice
+		f.Unclean = f.Error
 	}
 	if f.Error == "" { // terraform called it a success
 		f.Error = f.Unclean

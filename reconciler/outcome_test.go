@@ -55,6 +55,10 @@ func TestOutcome(t *testing.T) {
 			map[string]string{"new-a": running, "new-b": running, "old": left}, "old", false},
 		{"a kept server is lost", "new-a new-b", nil, nil, nil, state.RunErrored,
 			map[string]string{"new-a": running, "new-b": running, "old": seen, "kept": lost}, "kept", true},
+		{"interrupted when all was done", "new-a new-b kept", errInterrupted, nil, nil, state.RunInterrupted,
+			map[string]string{"new-a": running, "new-b": running, "old": seen}, "hangar ended", true},
+		{"interrupted before one was made", "new-a kept", errInterrupted, nil, nil, state.RunInterrupted,
+			map[string]string{"new-a": running, "new-b": lost, "old": seen}, "new-b", true},
 		{"state unreadable", "", nil, errors.New("torn"), nil, state.RunErrored,
 			map[string]string{"new-a": lost, "new-b": lost, "old": left}, "could not be read", false},
 	} {
@@ -106,5 +110,18 @@ func TestOutcome(t *testing.T) {
 				t.Errorf("looked for at %s until %s", f.LookAt, f.LookUntil)
 			}
 		})
+	}
+}
+
+// Nobody saw the end of an adoption that was interrupted: even where the state
+// shows that it succeeded, the stack is unclean, and only a look ends that.
+func TestInterruptedAdoptionIsLookedAt(t *testing.T) {
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	f := end{
+		run: state.Run{ID: 7, Imports: map[string]string{"found": "1"}}, settle: time.Minute, at: at,
+		devices: map[string]state.Device{"found": {ID: "1"}}, applyErr: errInterrupted,
+	}.outcome()
+	if f.Phase != state.RunInterrupted || f.Unclean == "" || f.Applied || !f.LookAt.Equal(at) || !f.LookUntil.Equal(at) {
+		t.Errorf("%+v", f)
 	}
 }

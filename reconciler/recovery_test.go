@@ -269,6 +269,41 @@ func TestInterruptedRunIsRecovered(t *testing.T) {
 	h.agree()
 }
 
+// A process that died between an adoption and its record leaves a stack that is
+// looked at and goes on: what was adopted is destroyed when its time has come.
+func TestInterruptedAdoptionIsRecovered(t *testing.T) {
+	h := newHouse(t, pool(0, 1))
+	h.tf.applying, h.tf.proceed = make(chan string), make(chan struct{})
+	h.forget(state.FoundActive)
+	h.queue.set(waiting(1)...)
+	h.pass()
+	stop := h.start()
+	<-h.tf.applying
+	h.tf.proceed <- struct{}{}
+	stack, dead := <-h.tf.applying, h.tf.proceed
+	t.Cleanup(func() { close(dead) })
+	h.ages("no look is due any more", func() bool {
+		stacks, err := h.store.Stacks(t.Context())
+		return err == nil && stacks[0].LookAt.IsZero()
+	})
+	go stop() // which waits for the apply
+	name := h.servers()[0].Name
+	h.tf.mu.Lock()
+	h.tf.devices(stack)[name] = state.Device{ID: "id-" + name, State: "active"}
+	h.tf.applying, h.tf.proceed = nil, nil
+	h.tf.mu.Unlock()
+	h.restart()
+	h.start()
+	if run := h.lastRun(); len(run.Imports) != 1 {
+		t.Fatalf("run %+v", run)
+	}
+	h.until("it runs", func() bool { return h.phases()[state.Running] == 1 && h.lastRun().Phase == state.RunInterrupted })
+	h.queue.set()
+	h.later(time.Minute)
+	h.later(time.Second)
+	h.ages("it is destroyed", func() bool { h.pass(); return len(h.servers()) == 0 && len(h.tf.there()) == 0 })
+}
+
 // What the API refuses for good is no capacity, and does not count: the next
 // candidate is asked at once. The name is watched all the same.
 func TestRefusedCreateCountsNoMore(t *testing.T) {

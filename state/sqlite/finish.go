@@ -126,30 +126,37 @@ func addVersion(t tx, v state.StateVersion, at time.Time) error {
 
 // endStack records what a run left of its stack. A destruction or an adoption
 // that went well does not end the count of failures: what became of it is for a
-// look to tell. Where a device is still to be adopted, which a run leaves alone
-// after a failure, there is work left.
+// look to tell.
 func endStack(t tx, run state.Run, f state.Finish) error {
-	inState := f.Outputs
-	present, err := presentIn(t, run.Stack)
-	if err == nil && inState == nil {
-		inState, err = outputsOf(t, run.Stack)
-	}
-	if err != nil {
-		return err
-	}
-	done := f.Applied && len(adoptable(state.Stack{}, present, inState)) == 0
-	err = t.do(`UPDATE stacks SET unclean = ?2, retry_at = ?3,
+	err := t.do(`UPDATE stacks SET unclean = ?2, retry_at = ?3,
 			failures = CASE WHEN ?3 > 0 THEN failures + 1 WHEN ?8 THEN failures ELSE 0 END,
 			applied = CASE WHEN ?4 THEN ?5 ELSE applied END,
 			look_at = CASE ?6 WHEN 0 THEN look_at ELSE ?6 END, look_until = max(look_until, ?7)
-		WHERE name = ?1`, run.Stack, f.Unclean, micros(f.RetryAt), done, run.Generation, micros(f.LookAt), micros(f.LookUntil), len(run.Deletes)+len(run.Imports) > 0)
+		WHERE name = ?1`, run.Stack, f.Unclean, micros(f.RetryAt), f.Applied, run.Generation, micros(f.LookAt), micros(f.LookUntil), len(run.Deletes)+len(run.Imports) > 0)
 	if err == nil && f.Outputs != nil {
 		err = t.do("UPDATE stacks SET outputs = ? WHERE name = ?", asJSON{f.Outputs}, run.Stack)
+	}
+	if err == nil {
+		err = keepDue(t, run.Stack, f.At)
 	}
 	if err != nil {
 		return err
 	}
 	return noteEmpty(t, run.Stack, f.At)
+}
+
+// keepDue has work left for a stack that holds a device to be adopted: a run
+// leaves such a one alone after a failure, and a state can lose one.
+func keepDue(t tx, stack string, at time.Time) error {
+	present, err := presentIn(t, stack)
+	if err != nil {
+		return err
+	}
+	inState, err := outputsOf(t, stack)
+	if err != nil || len(adoptable(state.Stack{}, present, inState)) == 0 {
+		return err
+	}
+	return t.do("UPDATE stacks SET generation = generation + 1, changed = ?2 WHERE name = ?1 AND generation = applied", stack, micros(at))
 }
 
 // remember keeps or clears the backoff of the candidate that was asked.

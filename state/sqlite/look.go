@@ -93,6 +93,9 @@ func endLook(t tx, l state.Look, at time.Time) error {
 	if err == nil && l.Version != nil {
 		err = addVersion(t, *l.Version, at)
 	}
+	if err == nil {
+		err = keepDue(t, l.Seen.Name, at)
+	}
 	if err != nil {
 		return err
 	}

@@ -291,3 +291,16 @@ func TestAdoptionThatWasLeftAloneIsStillDue(t *testing.T) {
 	next, _ := begin(t, s, start, "s1")
 	wantEqual(t, "imports", next.Imports, map[string]string{"b": "id-b"})
 }
+
+// A device that a state has lost is to be adopted, although its stack counted as
+// done and nothing else follows from the look that found it.
+func TestLookAtAStateThatLostADeviceMakesItDue(t *testing.T) {
+	s := newStore(t)
+	grow(t, s, start, "s1", "a", "b")
+	applied(t, s, start, "s1")
+	sight := sightOf(t, s, "s1")
+	must(t, looked(t, s, start, sight, state.Look{Outputs: map[string]state.Device{"a": deviceOf("a")}}))
+	wantEqual(t, "due", stackNames(get(t, func(ctx context.Context) ([]state.Stack, error) { return s.Due(ctx, start) })), []string{"s1"})
+	run, _ := begin(t, s, start, "s1")
+	wantEqual(t, "imports", run.Imports, map[string]string{"b": "id-b"})
+}
