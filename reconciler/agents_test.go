@@ -233,7 +233,7 @@ func TestStageAcceptedBeforeTheDrain(t *testing.T) {
 	p := pool(1, 2)
 	h := newReached(t, p)
 	name := h.one()
-	h.rec.Pools[0].Min = 0
+	h.pools.Pools[0].Min = 0
 	h.machines.set(name, func(x *machine) { x.stages = 1 }) // accepted, and not yet in the queue that was read
 	h.pass()
 	h.queue.set(working(name)...)
@@ -264,7 +264,7 @@ func TestStageAcceptedBeforeTheDrain(t *testing.T) {
 func TestPutBackToWork(t *testing.T) {
 	h := newReached(t, pool(1, 1))
 	name := h.one()
-	h.rec.Pools[0].Min = 0
+	h.pools.Pools[0].Min = 0
 	h.machines.set(name, func(x *machine) { x.look.Container = "running" })
 	h.pass()
 	h.until("it is told to drain", func() bool { h.agents.Poke(); return h.machines.get(name).told > 0 })
@@ -286,7 +286,7 @@ func TestPutBackToWork(t *testing.T) {
 func TestToldAgainAfterARestart(t *testing.T) {
 	h := newReached(t, pool(1, 1))
 	name := h.one()
-	h.rec.Pools[0].Min = 0
+	h.pools.Pools[0].Min = 0
 	h.machines.set(name, func(x *machine) { x.err = state.Errorf(state.Unavailable, "it does not answer") })
 	h.pass()
 	h.until("it is recorded as told", func() bool { h.agents.Poke(); return !h.server(name).Told.IsZero() })
@@ -300,7 +300,7 @@ func TestToldAgainAfterARestart(t *testing.T) {
 func TestUnreachableMachineDrainsByTheQueue(t *testing.T) {
 	h := newReached(t, pool(1, 1))
 	name := h.one()
-	h.rec.Pools[0].Min = 0
+	h.pools.Pools[0].Min = 0
 	h.queue.set(working(name)...)
 	h.machines.set(name, func(x *machine) { x.err = state.Errorf(state.Unavailable, "it does not answer") })
 	if err := h.rec.Destroy(t.Context(), name, false); err != nil {
@@ -363,7 +363,7 @@ func TestRunnerHealth(t *testing.T) {
 func TestPutBackWithWork(t *testing.T) {
 	h := newReached(t, pool(1, 1))
 	name := h.one()
-	h.rec.Pools[0].Min = 0
+	h.pools.Pools[0].Min = 0
 	h.machines.set(name, func(x *machine) { x.stages = 1 }) // which no read of the queue has shown yet
 	h.pass()
 	h.until("it is told to drain", func() bool { h.agents.Poke(); return h.machines.get(name).told > 0 })

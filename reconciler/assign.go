@@ -3,6 +3,7 @@ package reconciler
 import (
 	"cmp"
 	"crypto/rand"
+	"reflect"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 // changes turns a decision into what the store is to commit: moves and marks
 // of the servers that are there, and new servers in stacks.
-func (r *Reconciler) changes(d state.Decision, snap state.Snapshot) state.Changes {
+func (r *Reconciler) changes(d state.Decision, roster state.Roster, snap state.Snapshot) state.Changes {
 	c := state.Changes{At: d.At}
 	if brief := d.Brief(); !brief.Same(snap.Last) {
 		c.Decision = &brief
@@ -38,7 +39,7 @@ func (r *Reconciler) changes(d state.Decision, snap state.Snapshot) state.Change
 		if pd.Create == 0 {
 			continue
 		}
-		pool := r.pool(pd.Pool)
+		pool := roster.Pool(pd.Pool)
 		candidate := pool.Candidates[slices.IndexFunc(pool.Candidates, func(k state.Candidate) bool { return k.Name == pd.Candidate })]
 		stacks, servers := place(pool, candidate, pd.Create, r.StackSize, snap, d.At)
 		for i := range servers {
@@ -62,7 +63,7 @@ func place(pool state.Pool, k state.Candidate, n, size int, snap state.Snapshot,
 		for range n {
 			servers = append(servers, state.Server{
 				Name: pool.NamePrefix + random(8), Pool: pool.Name, Stack: stack, Phase: state.Pending,
-				Provider: k.Provider, Capacity: pool.Concurrency, Created: at, Updated: at,
+				Provider: k.Provider, Capacity: pool.Concurrency, Price: k.Price, Spec: k.Spec, Created: at, Updated: at,
 			})
 		}
 	}
@@ -71,7 +72,7 @@ func place(pool state.Pool, k state.Candidate, n, size int, snap state.Snapshot,
 		taken[s.Stack]++
 	}
 	for _, open := range snap.Open {
-		if open.Pool != pool.Name || open.Candidate != k.Name || open.Module != k.Module {
+		if open.Pool != pool.Name || open.Candidate != k.Name || open.Module != k.Module || !reflect.DeepEqual(open.Settings, k.Settings) {
 			continue
 		}
 		room := min(n, max(0, size-taken[open.Name]))

@@ -336,7 +336,7 @@ func churn(t *testing.T, seed uint64) {
 	p := pool(0, churnMax)
 	p.Concurrency, p.Idle, p.CreateBudget = 2, time.Minute, 10*churnMax
 	quiet := slog.New(slog.DiscardHandler)
-	rec := reconciler.New(d, store, []state.Pool{p})
+	rec := reconciler.New(d, store, state.Roster{Pools: []state.Pool{p}})
 	rec.Interval, rec.SSH, rec.Log = 20*time.Second, true, quiet
 	conv := reconciler.NewConverger(store, d, d)
 	conv.Instance, conv.SSH, conv.Log = "i-1", true, quiet

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"hangar/state"
@@ -22,6 +21,8 @@ type Archive interface {
 type Folders interface {
 	Stacks() (names []string, err error)
 	Remove(stack string) error
+	// KeepModules removes the module copies that neither these are nor new stacks
+	// would use.
 	KeepModules(folders ...string) error
 }
 
@@ -31,7 +32,6 @@ type Folders interface {
 type Keeper struct {
 	Archive Archive
 	Folders Folders
-	Modules []string // module copies that new stacks will use
 	Keep    time.Duration
 
 	KeepStates    int           // versions of a stack's state, at most; 0: no bound
@@ -82,7 +82,7 @@ func (k *Keeper) Clean(ctx context.Context) error {
 		return fmt.Errorf("list the stacks: %w", err)
 	}
 	known := make(map[string]bool)
-	modules := slices.Clone(k.Modules)
+	var modules []string
 	for _, s := range stacks {
 		known[s.Name] = true
 		modules = append(modules, s.Module)

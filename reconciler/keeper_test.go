@@ -64,7 +64,7 @@ func TestKeeper(t *testing.T) {
 	folders := &shelf{stacks: []string{first, second, "left-over"}, modules: []string{"packet-00000000", "packet-11111111", "packet-22222222"}, stuck: first}
 	now := gone.Add(59 * time.Minute)
 	k := &reconciler.Keeper{
-		Archive: h.store, Folders: folders, Modules: []string{"packet-11111111"}, Keep: time.Hour, Every: time.Hour,
+		Archive: h.store, Folders: folders, Keep: time.Hour, Every: time.Hour,
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
 	if err := k.Clean(t.Context()); err != nil {
@@ -73,7 +73,7 @@ func TestKeeper(t *testing.T) {
 	if want := []string{first, second}; !slices.Equal(folders.stacks, want) {
 		t.Errorf("before its time: folders %v, want %v", folders.stacks, want)
 	}
-	if want := []string{"packet-00000000", "packet-11111111"}; !slices.Equal(folders.modules, want) {
+	if want := []string{"packet-00000000"}; !slices.Equal(folders.modules, want) {
 		t.Errorf("modules %v, want %v", folders.modules, want)
 	}
 	now = gone.Add(2 * time.Hour)

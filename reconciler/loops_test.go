@@ -243,6 +243,7 @@ func (tf *terraform) runs() (planned, applied int) {
 type house struct {
 	t     *testing.T
 	store *sqlite.Store
+	pools *state.Roster
 	queue *queue
 	tf    *terraform
 	rec   *reconciler.Reconciler
@@ -260,9 +261,9 @@ func newHouse(t *testing.T, pool state.Pool) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	h := &house{t: t, store: store, queue: &queue{}, tf: &terraform{}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	h := &house{t: t, store: store, pools: &state.Roster{Pools: []state.Pool{pool}}, queue: &queue{}, tf: &terraform{}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	quiet := slog.New(slog.DiscardHandler)
-	h.rec = reconciler.New(h.queue, store, []state.Pool{pool})
+	h.rec = reconciler.New(h.queue, store, h.pools)
 	h.rec.Now, h.rec.Log, h.rec.StackSize = h.clock, quiet, 3
 	h.restart()
 	h.rec.Committed = func() { h.conv.Poke() }

@@ -13,26 +13,38 @@ import (
 // Create adds one server to the named pool, or to the first one when the name
 // is empty, whatever the queue shows. A pool at its maximum is a Conflict.
 func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, error) {
+	roster := r.Pools.At(r.Now())
 	if pool == "" {
-		pool = r.Pools[0].Name
+		pool = roster.Pools[0].Name
 	}
-	p := r.pool(pool)
+	p := roster.Pool(pool)
 	if p.Name == "" {
-		return state.Server{}, state.Errorf(state.NotFound, "there is no pool %q; the pools are: %s", pool, strings.Join(r.poolNames(), ", "))
+		names := make([]string, len(roster.Pools))
+		for i, p := range roster.Pools {
+			names[i] = p.Name
+		}
+		return state.Server{}, state.Errorf(state.NotFound, "there is no pool %q; the pools are: %s", pool, strings.Join(names, ", "))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var made state.Server
 	err := r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
-		billed := 0
+		all, billed := 0, 0
 		for _, s := range snap.Servers {
-			if s.Pool == p.Name && s.Billed() {
-				billed++
+			if s.Billed() {
+				all++
+				if s.Pool == p.Name {
+					billed++
+				}
 			}
 		}
 		if billed >= p.Max {
 			return state.Changes{}, state.Errorf(state.Conflict,
-				"pool %s has %d servers, its maximum; raise DRONE_POOL_MAX or destroy one first", p.Name, billed)
+				"pool %s has %d servers, its maximum; raise it (DRONE_POOL_MAX, or max of the pool) or destroy one first", p.Name, billed)
+		}
+		if roster.Max > 0 && all >= roster.Max {
+			return state.Changes{}, state.Errorf(state.Conflict,
+				"there are %d servers, the maximum of all pools; raise max in the pools file or destroy one first", all)
 		}
 		at := r.Now().UTC()
 		stacks, servers := place(p, scale.Candidate(p, snap.Backoffs, at), 1, r.StackSize, snap, at)
@@ -130,12 +142,4 @@ func (r *Reconciler) setPaused(ctx context.Context, paused bool) error {
 	}
 	r.Poke()
 	return nil
-}
-
-func (r *Reconciler) poolNames() []string {
-	names := []string{}
-	for _, p := range r.Pools {
-		names = append(names, p.Name)
-	}
-	return names
 }

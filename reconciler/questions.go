@@ -49,7 +49,7 @@ func (s *Sweeper) questions(ctx context.Context) ([]question, error) {
 			Module: template.Module, Settings: template.Settings, Tag: "hangar-instance=" + s.Instance, Known: known[scope],
 		}})
 	}
-	for _, p := range s.Pools {
+	for _, p := range s.Pools.At(s.Now()).Pools {
 		for _, k := range p.Candidates {
 			scope, err := s.Asker.Scope(k.Module, k.Settings)
 			if err != nil {

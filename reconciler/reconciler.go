@@ -22,6 +22,12 @@ type Queue interface {
 	Queue(ctx context.Context) ([]state.Stage, error)
 }
 
+// Pools tells which pools there are at an instant: they are read again, and have
+// schedules.
+type Pools interface {
+	At(t time.Time) state.Roster
+}
+
 // Records is what the fast loop needs of the store.
 type Records interface {
 	Snapshot(ctx context.Context, now time.Time) (state.Snapshot, error)
@@ -34,7 +40,7 @@ type Records interface {
 type Reconciler struct {
 	Queue     Queue
 	Records   Records
-	Pools     []state.Pool
+	Pools     Pools
 	StackSize int           // servers in a stack, at most
 	SSH       bool          // machines are reached
 	Grace     time.Duration // see scale.Observation
@@ -52,7 +58,7 @@ type Reconciler struct {
 }
 
 // New returns a Reconciler with the defaults of the settings that have one.
-func New(queue Queue, records Records, pools []state.Pool) *Reconciler {
+func New(queue Queue, records Records, pools Pools) *Reconciler {
 	return &Reconciler{
 		Queue: queue, Records: records, Pools: pools,
 		StackSize: 25, Interval: 10 * time.Second, Grace: 2 * time.Minute, Overdue: time.Hour,
@@ -118,16 +124,17 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 	}
 	r.mu.Lock() // not while Drone is asked: an order does not wait for it
 	defer r.mu.Unlock()
+	roster := r.Pools.At(at)
 	for {
 		snap, err := r.Records.Snapshot(ctx, at)
 		if err != nil {
 			return state.Decision{}, fmt.Errorf("read the records: %w", err)
 		}
 		d := scale.Decide(scale.Observation{
-			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent,
+			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent, Max: roster.Max,
 			SSH: r.SSH, Grace: r.Grace, Overdue: r.Overdue,
-		}, r.Pools)
-		c := r.changes(d, snap)
+		}, roster.Pools)
+		c := r.changes(d, roster, snap)
 		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {
 			return d, nil
 		}
@@ -211,13 +218,4 @@ func (r *Reconciler) Health() error {
 		return state.Errorf(state.Unavailable, "the reconcile loop has hung for %s", hung.Round(time.Second))
 	}
 	return nil
-}
-
-func (r *Reconciler) pool(name string) state.Pool {
-	for _, p := range r.Pools {
-		if p.Name == name {
-			return p
-		}
-	}
-	return state.Pool{}
 }

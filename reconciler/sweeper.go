@@ -36,7 +36,7 @@ type SweepStore interface {
 type Sweeper struct {
 	Store SweepStore
 	Asker Asker
-	Pools []state.Pool
+	Pools Pools
 
 	Instance string        // whose devices are ours
 	Interval time.Duration // between sweeps
@@ -54,7 +54,7 @@ type Sweeper struct {
 }
 
 // NewSweeper returns a Sweeper with the defaults of the settings.
-func NewSweeper(store SweepStore, asker Asker, pools []state.Pool, instance string) *Sweeper {
+func NewSweeper(store SweepStore, asker Asker, pools Pools, instance string) *Sweeper {
 	return &Sweeper{
 		Store: store, Asker: asker, Pools: pools, Instance: instance,
 		Interval: 10 * time.Minute, Confirm: time.Minute,
@@ -212,7 +212,8 @@ func (s *Sweeper) tell(c state.Changes, earlier []state.Finding) {
 
 // look asks every provider, then reads the records.
 func (s *Sweeper) look(ctx context.Context) (view, state.Audit, error) {
-	v := view{instance: s.Instance, confirm: s.Confirm, pools: s.Pools, began: s.Now().UTC().Truncate(time.Microsecond)}
+	v := view{instance: s.Instance, confirm: s.Confirm, began: s.Now().UTC().Truncate(time.Microsecond)}
+	v.pools = s.Pools.At(v.began).Pools
 	audit := state.Audit{At: v.began}
 	questions, err := s.questions(ctx)
 	if err != nil {

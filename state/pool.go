@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Pool is servers of one kind: which stages they may run, how many there may
 // be, and where they come from.
@@ -14,13 +17,50 @@ type Pool struct {
 	Platform Platform
 	Labels   map[string]string
 
+	Schedule string   // the name of the schedule from which Min, Max and Buffer are; empty: none
+	Static   []string // Drone machine names of runners that exist anyway; they are used first
+
 	MinAge        time.Duration // a server is not removed before this age
 	Idle          time.Duration // nor before it has been idle for so long
 	BillingPeriod time.Duration // nor, unless zero, outside the closing minutes of a paid period
 
 	CreateBudget int // creates within an hour that never served a stage; no more are begun
 
+	// Budget is what its servers may cost in a day (UTC), in the currency of the
+	// candidates' prices; 0: no bound.
+	Budget float64
+
+	// Servers that are no longer made as new ones would be are replaced when they
+	// are idle: so many may be missing meanwhile, and so many more may be made
+	// ahead, within Max.
+	MaxUnavailable, MaxSurge int
+
 	Candidates []Candidate // in order of preference; at least one
+}
+
+// Outdated says whether the pool would not make a server like this one any more.
+// One of which it is not known is not outdated.
+func (p Pool) Outdated(s Server) bool {
+	return s.Spec != "" && !slices.ContainsFunc(p.Candidates, func(c Candidate) bool { return c.Spec == s.Spec || c.Spec == "" })
+}
+
+// Roster is the pools as they are at one instant.
+type Roster struct {
+	Pools []Pool
+	Max   int // servers of all pools together; 0: no bound
+}
+
+// At returns the roster itself: it is the same at every instant.
+func (r Roster) At(time.Time) Roster { return r }
+
+// Pool returns the pool of that name; the zero Pool when there is none.
+func (r Roster) Pool(name string) Pool {
+	for _, p := range r.Pools {
+		if p.Name == name {
+			return p
+		}
+	}
+	return Pool{}
 }
 
 // Platform is what a runner tells the Drone server of itself.
@@ -39,6 +79,11 @@ type Candidate struct {
 	Module   string         // folder of the module's content-addressed copy, <name>-<hash>
 	Resource string         // the module's server resource, for example equinix_metal_device.server
 	Settings map[string]any // the module's settings: string, bool, float64, []any, map[string]any
+	Price    float64        // of a server, an hour; 0: not known
+	// Spec is a digest of all that a new server is made of: the module, its
+	// settings, and the agent's. A server of another one is outdated. Empty: not
+	// known.
+	Spec string
 }
 
 // Stage is one entry of Drone's build queue.

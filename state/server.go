@@ -61,8 +61,10 @@ type Server struct {
 	// orphan.
 	Machine string
 
-	Provider string // name of the module that makes it, for example packet
-	Capacity int    // stages it runs at once
+	Provider string  // name of the module that makes it, for example packet
+	Capacity int     // stages it runs at once
+	Price    float64 // an hour; 0: not known
+	Spec     string  // Candidate.Spec at its birth; empty: not known
 
 	// What Terraform, or a census, told of its device; empty until it exists.
 	Device

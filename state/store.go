@@ -12,12 +12,13 @@ type Snapshot struct {
 	Last     Decision // the newest recorded one; zero: none yet
 }
 
-// Spent is the part of a pool's creation budget that is used up: servers whose
-// create began within the last hour and that have not served a stage since.
-// What the API refused to create is not among them.
+// Spent is what a pool has used of its budgets. Of the creation budget: servers
+// whose create began within the last hour and that have not served a stage
+// since. What the API refused to create is not among them.
 type Spent struct {
 	Creates int
 	Oldest  time.Time // when the create of the first of them began
+	Cost    float64   // of the pool's servers since the day (UTC) began
 }
 
 // Changes is what one pass of the reconciler commits, all or nothing. When

@@ -21,6 +21,9 @@ type agents struct {
 	render func(templates.Agent) ([]byte, error)
 	own    string // the setting with the user's own template, if there is one
 
+	template string                       // the user's own
+	pool     func(name string) state.Pool // as it is now; the zero Pool when there is none of that name
+
 	// How hangar enters the machines. Without hostKey it does not.
 	authorizedKey string
 	hostKey       func(server string) (private, public string, err error)
@@ -30,7 +33,7 @@ type agents struct {
 // rendered is told now, not when machines are needed.
 func (c Config) agents() (*agents, error) {
 	var wrong ConfigError
-	a := &agents{environ: slices.Clone(c.AgentEnviron), render: templates.CloudInit}
+	a := &agents{environ: slices.Clone(c.AgentEnviron), render: templates.CloudInit, pool: func(string) state.Pool { return state.Pool{} }}
 	if c.AgentEnvFile != "" {
 		more, err := godotenv.Read(c.AgentEnvFile)
 		if err != nil {
@@ -42,7 +45,7 @@ func (c Config) agents() (*agents, error) {
 	}
 	name := "DRONE_AGENT_*"
 	if text, set, err := c.ownUserData(); set != "" {
-		a.own, name = set, set
+		a.own, a.template, name = set, text, set
 		if err == nil {
 			a.render, err = templates.Custom(text)
 		}
@@ -85,9 +88,20 @@ func (c Config) sampleServer() state.Server {
 	return state.Server{Name: c.namePrefix() + "aaaaaaaa", Capacity: 1}
 }
 
+// of is the agent of a pool's servers. A pool that there is not is as the
+// environment says.
+func (a *agents) of(p state.Pool) templates.Agent {
+	agent := a.agent
+	if p.Name != "" {
+		agent.OS, agent.Arch, agent.Variant, agent.Kernel = p.Platform.OS, p.Platform.Arch, p.Platform.Variant, p.Platform.Kernel
+		agent.Labels = p.Labels
+	}
+	return agent
+}
+
 // userData renders what a server is born with.
 func (a *agents) userData(s state.Server) ([]byte, error) {
-	agent := a.agent
+	agent := a.of(a.pool(s.Pool))
 	agent.Name, agent.Capacity = s.Name, s.Capacity
 	if a.hostKey != nil {
 		var err error

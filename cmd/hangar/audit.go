@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"hangar/state"
-	"hangar/tfmodules"
 )
 
 type auditCommand struct {
@@ -153,11 +152,13 @@ func auditHere(p *program, cfg Config) (audit state.Audit, err error) {
 	if err != nil {
 		return audit, err
 	}
-	module, err := tfmodules.Shipped("packet")
+	quiet := slog.New(slog.DiscardHandler)
+	none := &agents{} // nothing is made here
+	poolSource, err := cfg.pools(p.environ, none, quiet)
 	if err != nil {
 		return audit, err
 	}
-	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, &agents{})
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, none, poolSource)
 	if err != nil {
 		return audit, err
 	}
@@ -165,11 +166,11 @@ func auditHere(p *program, cfg Config) (audit state.Audit, err error) {
 	if err != nil {
 		return audit, err
 	}
-	if err := aside.Install(module); err != nil {
+	if err := aside.Install(poolSource.Set().Modules...); err != nil {
 		return audit, err
 	}
-	sweeper := newSweeper(cfg, store, aside, cfg.pools(module), instance)
-	sweeper.Log = slog.New(slog.DiscardHandler)
+	sweeper := newSweeper(cfg, store, aside, poolSource, instance)
+	sweeper.Log = quiet
 	return sweeper.Sweep(p.ctx)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,7 +96,11 @@ func plainTerraform(b *testing.B, w *world, n int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	settings := cfg.pools(module)[0].Candidates[0].Settings
+	source, err := cfg.pools(w.environ(), &agents{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	settings := source.At(time.Now()).Pools[0].Candidates[0].Settings
 	root := tfmodules.Root{Module: module, Settings: settings, Provider: map[string]any{"endpoint": w.metal}}
 	for i := range n {
 		name := fmt.Sprintf("plain-%08d", i)

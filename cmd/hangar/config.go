@@ -75,6 +75,8 @@ type Config struct {
 	PoolCreateBudget  int           `env:"DRONE_POOL_CREATE_BUDGET" envDefault:"0" help:"creates within an hour that never served a build, at most; what stops an endless making and destroying; 0: three times DRONE_POOL_MAX"`
 	CapacityBuffer    int           `env:"DRONE_CAPACITY_BUFFER" envDefault:"0" help:"builds for which there is to be room beyond the demand"`
 
+	PoolsFile string `env:"DRONE_POOLS_FILE" help:"file with several pools, in HCL; it is read again when it changes, and at SIGHUP. What it does not say of a pool is as the settings say"`
+
 	Instance string        `env:"DRONE_INSTANCE" help:"name of this installation, a tag of its machines; made at the first start and kept in the data folder"`
 	Interval time.Duration `env:"DRONE_INTERVAL" envDefault:"10s" help:"how often the queue is read"`
 
@@ -110,6 +112,9 @@ type Config struct {
 	TerraformMaxApplies int      `env:"DRONE_TERRAFORM_MAX_APPLIES" envDefault:"0" help:"applies at once that create, and as many that destroy; 0: by the memory that is free"`
 	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for a person: auto (none)"`
 	TerraformEnv        []string `env:"DRONE_TERRAFORM_ENV" help:"names of environment variables passed on to terraform"`
+
+	TerraformModule   string            `env:"DRONE_TERRAFORM_MODULE" envDefault:"packet" help:"module that makes the servers: packet, or the folder of one of your own, which begins with ./ or /"`
+	TerraformSettings map[string]string `env:"DRONE_TERRAFORM_SETTINGS" help:"settings of a module of your own: name:value,name:value; a pools file has them in any type"`
 
 	TerraformSettle time.Duration `env:"DRONE_TERRAFORM_SETTLE" envDefault:"60s" help:"for how long after a create that terraform lost its machine may yet appear; then it is given up, and another name is tried"`
 	TerraformRetry  time.Duration `env:"DRONE_TERRAFORM_RETRY" envDefault:"10s" help:"pause after a first failure of a stack or a candidate; twice as long after each further one, at most 15m"`
@@ -197,8 +202,9 @@ func (c Config) mistakes() []string {
 	wrong(c.SweepInterval < time.Second, "DRONE_SWEEP_INTERVAL=%s: want 1s or more", c.SweepInterval)
 	wrong(c.SweepConfirm < 100*time.Millisecond, "DRONE_SWEEP_CONFIRM=%s: want 100ms or more", c.SweepConfirm)
 	wrong(c.Interval < 100*time.Millisecond, "DRONE_INTERVAL=%s: want 100ms or more", c.Interval)
-	wrong(c.Keep < time.Hour, "DRONE_KEEP=%s: want 1h or more", c.Keep)
+	wrong(c.Keep < 24*time.Hour, "DRONE_KEEP=%s: want 24h or more, since what a day has cost is counted from the records", c.Keep)
 
+	wrong(len(c.TerraformSettings) > 0 && c.TerraformModule == "packet", "DRONE_TERRAFORM_SETTINGS=...: are those of a module of your own; the module packet has DRONE_PACKET_*")
 	wrong(len(c.PacketFacility) > 0 && len(c.PacketMetro) > 0, "DRONE_PACKET_METRO=%s: stands instead of DRONE_PACKET_FACILITY=%s; set one of them", list(c.PacketMetro), list(c.PacketFacility))
 	oneOf("DRONE_PACKET_BILLING", c.PacketBilling, "hourly", "daily", "monthly", "yearly")
 	wrong(c.PacketEndpoint != "" && !isURL(c.PacketEndpoint), "DRONE_PACKET_ENDPOINT=%s: want a URL, such as http://127.0.0.1:9000", c.PacketEndpoint)

@@ -63,7 +63,12 @@ func parseSettings(environ map[string]string, asked func(name string) bool) (Con
 			c.AgentEnviron[i] = name + "=" + value
 		}
 	}
+	// Which modules make servers, and what they need, the pools tell.
+	otherModules := set["DRONE_POOLS_FILE"] != "" || set["DRONE_TERRAFORM_MODULE"] != ""
 	for _, s := range settings() {
+		if otherModules && strings.HasPrefix(s.name, "DRONE_PACKET_") {
+			continue
+		}
 		if s.need != "" && set[s.name] == "" && asked(s.name) {
 			mistakes = append(mistakes, fmt.Sprintf("%s is not set: %s", s.name, s.need))
 		}
@@ -186,8 +191,16 @@ func variable(field string) string {
 	return field
 }
 
-func needed(name string) bool {
-	return slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name && s.need != "" })
+func needed(name string) bool { return needOf(name) != "" }
+
+// needOf says what a setting that must be set has to be; empty: it need not be.
+func needOf(name string) string {
+	for _, s := range settings() {
+		if s.name == name {
+			return s.need
+		}
+	}
+	return ""
 }
 
 // settingsTable is the reference of all settings: each with its default, and

@@ -25,6 +25,7 @@ var (
 		"hangar/reconciler/agent":                   {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
 		"hangar/state/sqlite":                       {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
 		"hangar/reconciler":                         {"hangar/state", "hangar/reconciler/scale"},
+		"hangar/reconciler/pools":                   {"hangar/state", "hangar/tfmodules"},
 		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates"},
 		"hangar/reconciler/simulator":               {"hangar/state"},
 		"hangar/cmd/hangar":                         {"hangar/"},
@@ -38,7 +39,7 @@ var (
 		"github.com/hashicorp/hc-install":     {"hangar/reconciler/terraform"},
 		"golang.org/x/crypto/ssh":             {"hangar/reconciler/agent", "hangar/reconciler/simulator"},
 		"github.com/drone/drone-go":           {"hangar/reconciler/drone"},
-		"github.com/hashicorp/hcl/":           {"hangar/tfmodules"},
+		"github.com/hashicorp/hcl/":           {"hangar/tfmodules", "hangar/reconciler/pools"},
 		"github.com/hashicorp/terraform-plug": {"hangar/reconciler/simulator"},
 	}
 	// testRules are what tests may use beyond that.

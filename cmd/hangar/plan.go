@@ -17,7 +17,6 @@ import (
 	"hangar/reconciler/terraform"
 	"hangar/state"
 	"hangar/state/sqlite"
-	"hangar/tfmodules"
 )
 
 type planCommand struct{}
@@ -37,6 +36,11 @@ func (planCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
+	quiet := slog.New(slog.DiscardHandler)
+	poolSource, err := cfg.pools(p.environ, agents, quiet)
+	if err != nil {
+		return err
+	}
 	scratch, err := os.MkdirTemp("", "hangar-plan-")
 	if err != nil {
 		return fmt.Errorf("make a folder to plan in: %w", err)
@@ -52,17 +56,12 @@ func (planCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	module, err := tfmodules.Shipped("packet")
-	if err != nil {
-		return err
-	}
-	quiet := slog.New(slog.DiscardHandler)
-	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, agents)
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, agents, poolSource)
 	if err != nil {
 		return err
 	}
 	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
-	r := reconciler.New(queue, store, cfg.pools(module))
+	r := reconciler.New(queue, store, poolSource)
 	r.StackSize, r.Log = cfg.TerraformStackSize, quiet
 	d, err := r.Pass(p.ctx)
 	if err != nil {
@@ -84,7 +83,7 @@ func (planCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := aside.Install(module); err != nil {
+	if err := aside.Install(poolSource.Set().Modules...); err != nil {
 		return err
 	}
 	var failed []error

@@ -1,19 +1,102 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"hangar/reconciler/pools"
+	"hangar/reconciler/terraform"
 	"hangar/state"
-	"hangar/tfmodules"
 )
 
-// pools makes the pool that the environment describes: default.
-func (c Config) pools(module tfmodules.Module) []state.Pool {
-	p := state.Pool{
-		Name: "default", Min: c.PoolMin, Max: c.PoolMax, Buffer: c.CapacityBuffer,
-		Concurrency: c.AgentConcurrency, NamePrefix: c.namePrefix(),
-		Platform: c.platform(), Labels: c.AgentLabels,
-		CreateBudget: c.createBudget(),
-		MinAge:       c.PoolMinAge, Idle: c.PoolIdle, BillingPeriod: c.PoolBillingPeriod,
+// poolsEvery is how often the pools file is looked at for changes.
+const poolsEvery = 2 * time.Second
+
+// pools reads which pools there are. What is wrong with them is a ConfigError.
+func (c Config) pools(environ map[string]string, a *agents, log *slog.Logger) (*pools.Source, error) {
+	s := &pools.Source{Path: c.PoolsFile, Environment: c.poolEnvironment(environ, a), Changed: func() {}, Every: poolsEvery, Log: log}
+	if err := s.Load(); err != nil {
+		if mistakes, ok := errors.AsType[pools.Mistakes](err); ok {
+			return nil, ConfigError(mistakes)
+		}
+		name := "DRONE_POOLS_FILE=" + c.PoolsFile
+		if c.PoolsFile == "" {
+			name = "DRONE_TERRAFORM_MODULE=" + c.TerraformModule
+		}
+		return nil, ConfigError{fmt.Sprintf("%s: %v", name, err)}
 	}
+	a.pool = func(name string) state.Pool { return s.At(time.Now()).Pool(name) }
+	return s, nil
+}
+
+// poolEnvironment is what the settings tell of pools.
+func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Environment {
+	module := c.TerraformModule
+	settings := map[string]map[string]any{"packet": c.packetSettings()}
+	if own := filepath.Base(module); module != "packet" {
+		settings[own] = map[string]any{}
+		for name, value := range c.TerraformSettings {
+			settings[own][name] = value
+		}
+	}
+	return pools.Environment{
+		Pool: state.Pool{
+			Name: "default", Min: c.PoolMin, Max: c.PoolMax, Buffer: c.CapacityBuffer,
+			Concurrency: c.AgentConcurrency, NamePrefix: c.namePrefix(),
+			Platform: c.platform(), Labels: c.AgentLabels,
+			CreateBudget: c.createBudget(), MaxUnavailable: 1,
+			MinAge: c.PoolMinAge, Idle: c.PoolIdle, BillingPeriod: c.PoolBillingPeriod,
+		},
+		Module: module, Settings: settings, Candidates: map[string][]map[string]any{"packet": c.packetPlaces()},
+		Usable: func(module string) error {
+			if module == "packet" && c.PacketAPIKey == "" {
+				return fmt.Errorf("module packet needs DRONE_PACKET_APIKEY: %s", needOf("DRONE_PACKET_APIKEY"))
+			}
+			return nil
+		},
+		Env: c.TerraformEnv,
+		Has: func(name string) error {
+			if _, set := environ[name]; !set {
+				return fmt.Errorf("env: hangar has no variable %s that it could pass on", name)
+			}
+			_, err := terraform.Environment(os.LookupEnv, []string{name})
+			return err
+		},
+		Agent: a.digest,
+	}
+}
+
+// packetSettings are what all places of the module packet have in common.
+func (c Config) packetSettings() map[string]any {
+	settings := map[string]any{
+		"image": c.PacketOS, "billing_cycle": c.PacketBilling, "create_timeout": c.PacketCreateTimeout.String(),
+	}
+	if c.PacketProjectID != "" {
+		settings["project_id"] = c.PacketProjectID
+	}
+	if len(c.PacketSSHKey) > 0 {
+		keys := []any{}
+		for _, id := range c.PacketSSHKey {
+			keys = append(keys, id)
+		}
+		settings["project_ssh_key_ids"] = keys
+	}
+	if c.PacketReservation != "" {
+		settings["hardware_reservation_id"] = c.PacketReservation
+	}
+	return settings
+}
+
+// packetPlaces are the places and plans in order of preference: for each place in
+// turn, each plan in turn.
+func (c Config) packetPlaces() (list []map[string]any) {
 	setting, places := "facility", c.PacketFacility
 	if len(c.PacketMetro) > 0 {
 		setting, places = "metro", c.PacketMetro
@@ -22,28 +105,39 @@ func (c Config) pools(module tfmodules.Module) []state.Pool {
 	}
 	for _, place := range places {
 		for _, plan := range c.PacketPlan {
-			settings := map[string]any{
-				setting: place, "plan": plan, "image": c.PacketOS, "project_id": c.PacketProjectID,
-				"billing_cycle": c.PacketBilling, "create_timeout": c.PacketCreateTimeout.String(),
-			}
-			if len(c.PacketSSHKey) > 0 {
-				keys := []any{}
-				for _, id := range c.PacketSSHKey {
-					keys = append(keys, id)
-				}
-				settings["project_ssh_key_ids"] = keys
-			}
-			if c.PacketReservation != "" {
-				settings["hardware_reservation_id"] = c.PacketReservation
-			}
-			p.Candidates = append(p.Candidates, state.Candidate{
-				Name: place + "/" + plan, Provider: module.Name, Module: module.Folder(), Resource: module.Resource, Settings: settings,
-			})
+			list = append(list, map[string]any{setting: place, "plan": plan})
 		}
 	}
-	return []state.Pool{p}
+	return list
+}
+
+// keys are the variables that the terraform of each module gets.
+func (c Config) keys(environ map[string]string, set *pools.Set) map[string]map[string]string {
+	keys := map[string]map[string]string{"packet": {"METAL_AUTH_TOKEN": c.PacketAPIKey}}
+	for module, names := range set.Env {
+		if keys[module] == nil {
+			keys[module] = map[string]string{}
+		}
+		for _, name := range names {
+			if value, set := environ[name]; set {
+				keys[module][name] = value
+			}
+		}
+	}
+	return keys
 }
 
 func (c Config) platform() state.Platform {
 	return state.Platform{OS: c.AgentOS, Arch: c.AgentArch, Variant: c.AgentVersion, Kernel: c.AgentKernel}
+}
+
+// digest is of all that an agent on a server of the pool is told: servers with
+// another one are outdated.
+func (a *agents) digest(p state.Pool) string {
+	text, err := json.Marshal([]any{a.of(p), a.own, a.template})
+	if err != nil {
+		panic(err) // it is made of what JSON has
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }

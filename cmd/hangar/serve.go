@@ -8,7 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,9 +21,9 @@ import (
 	"hangar/reconciler/agent"
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
+	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
-	"hangar/tfmodules"
 )
 
 type serveCommand struct{}
@@ -68,6 +72,7 @@ type service struct {
 	converger  *reconciler.Converger
 	sweeper    *reconciler.Sweeper
 	keeper     *reconciler.Keeper
+	pools      *pools.Source
 	agents     *reconciler.Agents // nil without SSH
 	machines   *machines          // nil without SSH
 	listener   net.Listener
@@ -97,6 +102,10 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	poolSource, err := cfg.pools(environ, agents, log)
+	if err != nil {
+		return nil, err
+	}
 	lock, err := lockData(cfg.Data)
 	if err != nil {
 		return nil, err
@@ -122,11 +131,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	module, err := tfmodules.Shipped("packet")
-	if err != nil {
-		return nil, err
-	}
-	s := &service{cfg: cfg, log: log, store: store, close: closeAll}
+	s := &service{cfg: cfg, log: log, store: store, pools: poolSource, close: closeAll}
 	if cfg.SSH {
 		keys, err := agent.LoadKeys(cfg.sshFolder(), cfg.SSHKeyFile)
 		if err != nil {
@@ -146,11 +151,12 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		closers = append(closers, client.Close)
 		s.machines = &machines{client, cfg.AgentPrivateIP, cfg.secrets(environ, agents.environ)}
 	}
-	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents)
+	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents, poolSource)
 	if err != nil {
 		return nil, err
 	}
-	if err := runner.Install(module); err != nil {
+	poolSource.Adopt = func(set *pools.Set) error { return runner.Install(set.Modules...) }
+	if err := poolSource.Adopt(poolSource.Set()); err != nil {
 		return nil, err
 	}
 	if ended, err := runner.EndOrphans(); err != nil {
@@ -169,8 +175,8 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 
 	s.listener = listener
 	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
-	pools := cfg.pools(module)
-	s.reconciler = reconciler.New(queue, store, pools)
+	s.reconciler = reconciler.New(queue, store, poolSource)
+	poolSource.Changed = s.reconciler.Poke
 	s.reconciler.StackSize, s.reconciler.Interval, s.reconciler.Log = cfg.TerraformStackSize, cfg.Interval, log
 	s.converger = reconciler.NewConverger(store, runner, queue)
 	s.converger.Log, s.converger.Applies = log, cfg.TerraformMaxApplies
@@ -178,7 +184,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		s.converger.Applies = appliesByMemory()
 	}
 	s.converger.Instance, s.converger.Settle, s.converger.Retry = instance, cfg.TerraformSettle, cfg.TerraformRetry
-	s.sweeper = newSweeper(cfg, store, runner, pools, instance)
+	s.sweeper = newSweeper(cfg, store, runner, poolSource, instance)
 	s.sweeper.Log = log
 	s.reconciler.Committed, s.converger.Finished = s.converger.Poke, s.reconciler.Poke
 	s.converger.Unclear, s.sweeper.Look = s.sweeper.Poke, func() { s.converger.Poke(); s.reconciler.Poke() }
@@ -187,7 +193,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		s.attend()
 	}
 	s.keeper = &reconciler.Keeper{
-		Archive: store, Folders: runner, Modules: []string{module.Folder()},
+		Archive: store, Folders: runner,
 		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, Every: time.Hour, Now: time.Now, Log: log,
 	}
 	rest := api.New(store, s.reconciler, s.sweeper, queue)
@@ -198,7 +204,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	}
 	s.handler = rest.Handler()
 	log.Info("starting", "release", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,
-		"applies", s.converger.Applies, "pool_min", cfg.PoolMin, "pool_max", cfg.PoolMax, "server", cfg.ServerURL())
+		"applies", s.converger.Applies, "pools", summary(poolSource), "server", cfg.ServerURL())
 	if !cfg.SSH {
 		log.Warn("DRONE_AGENT_SSH=false: agents are drained by watching the queue, which is best effort: nothing can stop an agent from taking one more build")
 	}
@@ -226,6 +232,8 @@ func (s *service) run(ctx context.Context) error {
 	loops.Go(func() error { return s.converger.Run(loopCtx) })
 	loops.Go(func() error { return s.sweeper.Run(loopCtx) })
 	loops.Go(func() error { return s.keeper.Run(loopCtx) })
+	loops.Go(func() error { return s.pools.Run(loopCtx) })
+	loops.Go(func() error { return s.hangUp(loopCtx) })
 	if s.agents != nil {
 		loops.Go(func() error { return s.agents.Run(loopCtx) })
 	}
@@ -244,6 +252,34 @@ func (s *service) run(ctx context.Context) error {
 	case <-after(ctx, s.cfg.ShutdownGrace):
 		return errors.New("applies were still in flight when DRONE_SHUTDOWN_GRACE was over; what they leave is judged at the next start")
 	}
+}
+
+// hangUp reads the pools again whenever a SIGHUP asks for it.
+func (s *service) hangUp(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+		}
+		if err := s.pools.Reload(); err != nil {
+			s.log.Error("SIGHUP: the pools are not in order; they stay as they were", "error", err)
+			continue
+		}
+		s.log.Info("SIGHUP: the pools were read again", "pools", summary(s.pools))
+	}
+}
+
+// summary is the pools in a few words: their names and sizes.
+func summary(s *pools.Source) string {
+	var words []string
+	for _, p := range s.At(time.Now()).Pools {
+		words = append(words, fmt.Sprintf("%s %d to %d", p.Name, p.Min, p.Max))
+	}
+	return strings.Join(words, ", ")
 }
 
 // after returns a channel that closes so long after ctx ended.

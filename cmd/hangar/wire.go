@@ -10,8 +10,8 @@ import (
 
 	"hangar/reconciler"
 	"hangar/reconciler/agent"
+	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
-	"hangar/state"
 	"hangar/state/sqlite"
 )
 
@@ -39,7 +39,7 @@ func newClient(cfg Config, keys *agent.Keys) (*agent.Client, error) {
 	return c, nil
 }
 
-func newSweeper(cfg Config, store *sqlite.Store, runner *terraform.Runner, pools []state.Pool, instance string) *reconciler.Sweeper {
+func newSweeper(cfg Config, store *sqlite.Store, runner *terraform.Runner, pools reconciler.Pools, instance string) *reconciler.Sweeper {
 	s := reconciler.NewSweeper(store, runner, pools, instance)
 	s.Interval, s.Confirm = cfg.SweepInterval, cfg.SweepConfirm
 	return s
@@ -72,7 +72,7 @@ func (c Config) databasePath() string {
 
 // newRunner finds terraform, or installs it below dir, and gives it what it
 // needs to work in the data folder.
-func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a *agents) (*terraform.Runner, error) {
+func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a *agents, src *pools.Source) (*terraform.Runner, error) {
 	if cfg.TerraformMirror != "" {
 		if info, err := os.Stat(cfg.TerraformMirror); err != nil || !info.IsDir() {
 			return nil, ConfigError{fmt.Sprintf("DRONE_TERRAFORM_MIRROR=%s: there is no such folder; terraform providers mirror makes one", cfg.TerraformMirror)}
@@ -84,16 +84,16 @@ func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, 
 	if err != nil {
 		return nil, err
 	}
-	env, err := terraform.Environment(func(name string) (string, bool) { v, ok := environ[name]; return v, ok }, cfg.TerraformEnv)
+	env, err := terraform.Environment(func(name string) (string, bool) { v, ok := environ[name]; return v, ok }, nil)
 	if err != nil {
 		return nil, err
 	}
-	env["METAL_AUTH_TOKEN"] = cfg.PacketAPIKey
 	r, err := terraform.New(cfg.Data, binary)
 	if err != nil {
 		return nil, err
 	}
 	r.Mirror, r.Env, r.Instance, r.ExtraTags = cfg.TerraformMirror, env, instance, cfg.PacketTags
+	r.Keys = func() map[string]map[string]string { return cfg.keys(environ, src.Set()) }
 	r.UserData, r.Secrets = a.userData, cfg.secrets(environ, a.environ)
 	if cfg.PacketEndpoint != "" {
 		r.Provider = map[string]map[string]any{"packet": {"endpoint": cfg.PacketEndpoint}}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"hangar/state"
 )
@@ -20,11 +21,13 @@ type ask struct {
 // first fleet, in the order given, that may run it and has room left, or if
 // none has, in the first that may run it. It returns the stages that no fleet
 // may run.
-func spread(stages []state.Stage, fleets []*fleet, pools []state.Pool) []state.Unmatched {
+func spread(o Observation, fleets []*fleet, pools []state.Pool) []state.Unmatched {
 	var (
-		held = HeldBack(stages)
-		book = askBook{fleets: fleets, asks: make(map[askKey]*ask)}
+		stages = o.Stages
+		held   = HeldBack(stages)
+		book   = askBook{fleets: fleets, asks: make(map[askKey]*ask)}
 	)
+	doubtStatic(o, held, &book)
 	for _, i := range byAge(stages) {
 		s := &stages[i]
 		if !waits(s) {
@@ -46,6 +49,29 @@ func spread(stages []state.Stage, fleets []*fleet, pools []state.Pool) []state.U
 		}
 	}
 	return book.unmatched(pools)
+}
+
+// StaticPatience is for how long a stage may wait while a runner that exists
+// anyway has room for it, until that runner is taken to be down: a live one takes
+// a stage at once.
+const StaticPatience = time.Minute
+
+// doubtStatic takes back the room of runners that exist anyway where stages wait
+// for them in vain. Nothing else tells that they are down: Drone knows of no
+// agents but by the stages that they take.
+func doubtStatic(o Observation, held []bool, book *askBook) {
+	if !slices.ContainsFunc(book.fleets, func(f *fleet) bool { return f.static > 0 }) {
+		return
+	}
+	for i := range o.Stages {
+		s := &o.Stages[i]
+		if !waits(s) || held[i] || o.At.Sub(s.Created) < StaticPatience {
+			continue
+		}
+		for _, f := range book.of(s).fleets {
+			f.free, f.ready, f.static = f.free-f.static, f.ready-f.static, 0
+		}
+	}
 }
 
 // askBook finds the ask of a stage.

@@ -25,8 +25,19 @@ func draw(t *rapid.T) (Observation, []state.Pool) {
 	for i := range pools {
 		pools[i] = drawPool(t, fmt.Sprint("pool", i))
 	}
-	o := Observation{At: now, Paused: rapid.IntRange(0, 5).Draw(t, "paused") == 0}
+	o := Observation{At: now, Paused: rapid.IntRange(0, 5).Draw(t, "paused") == 0, Spent: map[string]state.Spent{}}
+	o.Max = max(0, rapid.IntRange(-5, 12).Draw(t, "max of all"))
 	names := []string{"elsewhere"}
+	for i := range pools {
+		if rapid.IntRange(0, 3).Draw(t, "static") == 0 {
+			machine := fmt.Sprint("static-", i)
+			pools[i].Static = []string{machine}
+			names = append(names, machine)
+		}
+		if pools[i].Budget > 0 {
+			o.Spent[pools[i].Name] = state.Spent{Cost: rapid.Float64Range(0, 5).Draw(t, "cost")}
+		}
+	}
 	for i := range rapid.IntRange(0, 12).Draw(t, "servers") {
 		s := drawServer(t, fmt.Sprint("agent-", i), len(pools))
 		o.Servers = append(o.Servers, s)
@@ -55,6 +66,10 @@ func drawPool(t *rapid.T, name string) state.Pool {
 		p.Labels = rapid.SampledFrom(labelSets).Draw(t, "labels")
 		p.Idle = rapid.SampledFrom(spans).Draw(t, "idle")
 		p.MinAge = rapid.SampledFrom(spans).Draw(t, "min age")
+		p.Budget = max(0, rapid.Float64Range(-5, 5).Draw(t, "budget"))
+		p.MaxUnavailable = rapid.IntRange(0, 2).Draw(t, "max unavailable")
+		p.MaxSurge = rapid.IntRange(0, 2).Draw(t, "max surge")
+		p.Candidates = []state.Candidate{{Name: "ewr1", Price: 0.7, Spec: "new"}, {Name: "sjc1", Price: 0.9, Spec: "newer"}}
 		p.BillingPeriod = rapid.SampledFrom(spans).Draw(t, "billing period")
 	})
 }
@@ -72,6 +87,8 @@ func drawServer(t *rapid.T, name string, pools int) state.Server {
 		Forced:    rapid.IntRange(0, 11).Draw(t, "forced") == 0,
 		Created:   past("created"),
 	}
+	s.Price = rapid.SampledFrom([]float64{0, 0.7, 0.9}).Draw(t, "price")
+	s.Spec = rapid.SampledFrom([]string{"", "new", "old"}).Draw(t, "spec")
 	if rapid.Bool().Draw(t, "marked") {
 		s.Started, s.Served, s.IdleSince, s.QuietSince = past("started"), past("served"), past("idle since"), past("quiet since")
 	}
@@ -91,6 +108,7 @@ func drawStages(t *rapid.T, machines []string, n int) []state.Stage {
 			OS:       "linux",
 			Arch:     rapid.SampledFrom(arches).Draw(t, "arch"),
 			Labels:   rapid.SampledFrom(labelSets).Draw(t, "labels"),
+			Created:  now.Add(-rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "age")),
 			Limit:    max(0, rapid.IntRange(-9, 3).Draw(t, "limit")),
 			Throttle: max(0, rapid.IntRange(-9, 3).Draw(t, "throttle")),
 		}

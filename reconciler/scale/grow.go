@@ -11,32 +11,34 @@ import (
 
 // revive puts draining servers back to work while those that run are short:
 // they are there at once, before any that is on its way, and cost no more than
-// they do already. Those with the most
-// room come first, so that few are needed, then the youngest.
-func (f *fleet) revive() {
-	revived := 0
+// they do already. Those with the most room come first, so that few are needed,
+// then the youngest.
+func (f *fleet) revive(o Observation) {
+	if o.Paused || f.overspent() {
+		return
+	}
 	for _, m := range f.pick((*member).spare, func(a, b *member) int {
 		return cmp.Or(cmp.Compare(b.free(), a.free()), b.server.Created.Compare(a.server.Created))
 	}) {
-		forMinimum := f.usable < f.pool.Min
+		forMinimum := f.usable < f.least()
 		forDemand := f.ready < f.demand() && m.free() > 0
 		if !forMinimum && !forDemand {
 			break
 		}
-		f.move(m, state.Revive, "put back to work: "+f.need())
-		revived++
-	}
-	if revived > 0 {
-		f.report("put %s back to work", count(revived, "draining server"))
+		f.move(m, state.Revive, "put back to work: "+f.reason())
+		f.revived++
 	}
 }
 
-// need is what a fleet that is short wants servers for.
-func (f *fleet) need() string {
-	if f.ready < f.demand() {
+// reason is what a fleet that is short wants servers for.
+func (f *fleet) reason() string {
+	switch {
+	case f.ready < f.demand():
 		return f.wants()
+	case f.usable < f.least():
+		return fmt.Sprintf("the minimum is %d", f.pool.Min)
 	}
-	return fmt.Sprintf("the minimum is %d", f.pool.Min)
+	return "outdated ones are to be replaced"
 }
 
 // wants is the demand, in words.
@@ -50,49 +52,76 @@ func (f *fleet) wants() string {
 	return fmt.Sprintf("%d waiting and a buffer of %d", f.waiting, f.pool.Buffer)
 }
 
-// grow decides how many servers are to be made, and where, or names what keeps
-// the fleet from it.
+// grow decides how many servers are to be made, or how many more, and where, or
+// names what keeps the fleet from it.
 func (f *fleet) grow(o Observation) {
+	f.held = ""
 	short := f.short()
 	if short == 0 {
 		return
 	}
 	spent := o.Spent[f.pool.Name]
-	n := min(short, f.headroom())
+	n := min(short, f.headroom(), f.all.headroom())
 	switch {
 	case o.Paused && (n > 0 || f.spare > 0):
-		f.held = HeldPaused
-		f.report("%s wanted, but hangar is paused", count(short, "server"))
+		f.hold(HeldPaused, "%s wanted, but hangar is paused", count(short, "server"))
 		return
 	case n == 0:
-		f.held = HeldMaximum
-		f.report("%s wanted beyond the maximum", count(short, "server"))
+		f.clip(short)
 		return
-	}
-	name, wait := f.where(o.At, o.Backoffs)
-	if name == "" {
-		f.held = HeldBackoff
-		f.report("%s wanted, but %s", count(n, "server"), wait)
+	case f.place.Name == "":
+		f.hold(HeldBackoff, "%s wanted, but %s", count(n, "server"), f.nowhere)
 		return
 	}
 	if left := f.affordable(spent); left < n {
-		f.held = HeldBudget
-		f.report("%s wanted beyond the creation budget of %d an hour, because %s of the last hour served no stage; look why, more follow from %s",
+		f.hold(HeldBudget, "%s wanted beyond the creation budget of %d an hour, because %s of the last hour served no stage; look why, more follow from %s",
 			count(n-left, "server"), f.pool.CreateBudget, count(spent.Creates, "create"), clock(first(spent.Oldest, o.At).Add(time.Hour)))
 		if n, short = left, left; n == 0 {
 			return
 		}
 	}
-	f.report("create %s at %s, because %s", count(n, "server"), name, f.need())
-	if n < short {
-		f.held = HeldMaximum
-		f.report("%s more wanted beyond the maximum", count(short-n, "server"))
+	if f.create == 0 {
+		f.need = f.reason()
 	}
-	f.create, f.candidate = n, name
+	f.create += n
 	f.usable += n
 	f.capacity += n * f.concurrency()
 	f.free += n * f.concurrency()
 	f.billed += n
+	f.all.billed += n
+	f.rate += float64(n) * f.place.Price
+	if n < short {
+		f.clip(short - n)
+	}
+}
+
+func (f *fleet) hold(by, format string, args ...any) {
+	f.held, f.because = by, fmt.Sprintf(format, args...)
+}
+
+// clip names what keeps the fleet from n servers that it wants, beside those that
+// it makes.
+func (f *fleet) clip(n int) {
+	wanted := count(n, "server")
+	if f.create > 0 {
+		wanted += " more"
+	}
+	switch {
+	case f.pool.Max <= f.billed:
+		f.hold(HeldMaximum, "%s wanted beyond the maximum", wanted)
+	case f.payable() == 0:
+		f.hold(HeldCost, "%s wanted beyond the budget of %.2f a day, of which %.2f is spent; the next day begins at 00:00 UTC", wanted, f.pool.Budget, f.cost)
+	default:
+		f.hold(HeldMaximum, "%s wanted beyond the maximum of %d in all pools", wanted, f.all.max)
+	}
+}
+
+// headroom is how many servers all pools together may have more.
+func (t *total) headroom() int {
+	if t.max <= 0 {
+		return math.MaxInt
+	}
+	return max(0, t.max-t.billed)
 }
 
 // affordable is how many creates the budget allows now. Servers whose create
@@ -101,7 +130,7 @@ func (f *fleet) affordable(spent state.Spent) int {
 	if f.pool.CreateBudget <= 0 {
 		return math.MaxInt
 	}
-	left := f.pool.CreateBudget - spent.Creates
+	left := f.pool.CreateBudget - spent.Creates - f.create
 	for _, m := range f.members {
 		if m.phase == state.Pending {
 			left--
@@ -111,22 +140,22 @@ func (f *fleet) affordable(spent state.Spent) int {
 }
 
 // where is the first candidate that is not cooling off after a failure, or
-// when there is none, until when the first of them is.
-func (f *fleet) where(at time.Time, backoffs []state.Backoff) (candidate, wait string) {
+// when there is none, why.
+func (f *fleet) where(at time.Time, backoffs []state.Backoff) (_ state.Candidate, wait string) {
 	var soonest *state.Backoff
 	for _, c := range f.pool.Candidates {
 		b := coolsOff(f.pool.Name, c.Name, at, backoffs)
 		if b == nil {
-			return c.Name, ""
+			return c, ""
 		}
 		if soonest == nil || b.Until.Before(soonest.Until) {
 			soonest = b
 		}
 	}
 	if soonest == nil {
-		return "", "the pool has no candidate"
+		return state.Candidate{}, "the pool has no candidate"
 	}
-	return "", fmt.Sprintf("every candidate failed, %s until %s with %q",
+	return state.Candidate{}, fmt.Sprintf("every candidate failed, %s until %s with %q",
 		soonest.Candidate, clock(soonest.Until), soonest.Error)
 }
 

@@ -16,6 +16,7 @@ type member struct {
 	load     int         // stages on it
 	stages   []int64     // their ids, when it drains
 	ssh      bool        // whether its runner was, or will be, told to take no more work
+	outdated bool        // its pool would not make it like this any more
 	phase    state.Phase // in which the decision leaves it
 	decision state.ServerDecision
 }
@@ -30,16 +31,16 @@ var phaseAfter = map[state.Action]state.Phase{
 
 // muster returns the servers that are not stopped, in the order of the
 // observation, with the stages on them counted and with what follows from a
-// person's wish alone already decided.
-func muster(o Observation) []*member {
-	load := make(map[string]int, len(o.Servers))
+// person's wish alone already decided; and how many stages each machine holds.
+func muster(o Observation) (members []*member, load map[string]int) {
+	load = make(map[string]int, len(o.Servers))
 	for i := range o.Stages {
 		if machine := o.Stages[i].Machine; machine != "" {
 			load[machine]++
 		}
 	}
 	draining := stagesOf(o)
-	members := make([]*member, 0, len(o.Servers))
+	members = make([]*member, 0, len(o.Servers))
 	for i := range o.Servers {
 		s := &o.Servers[i]
 		if s.Phase == state.Stopped {
@@ -51,7 +52,7 @@ func muster(o Observation) []*member {
 		m.obey()
 		members = append(members, m)
 	}
-	return members
+	return members, load
 }
 
 // stagesOf lists the stages on the servers that drain, in order of their ids.
@@ -114,6 +115,20 @@ func (m *member) obey() {
 	}
 }
 
+// disown lets a server go whose pool is there no more.
+func (m *member) disown(o Observation) {
+	if o.Paused || m.server.Taken || m.dismissed() {
+		return
+	}
+	reason := fmt.Sprintf("there is no pool %s any more", m.server.Pool)
+	switch {
+	case m.phase == state.Pending && m.load == 0:
+		m.act(state.Drop, reason+", and its create has not begun")
+	case m.phase == state.Created, m.phase == state.Staging, m.phase == state.Running:
+		m.act(state.Drain, reason)
+	}
+}
+
 // dismissed says whether a person asked for the server to leave. It is no
 // longer capacity and never put back to work.
 func (m *member) dismissed() bool { return m.server.Condemned || m.server.Forced }
@@ -122,9 +137,10 @@ func (m *member) dismissed() bool { return m.server.Condemned || m.server.Forced
 func (m *member) usable() bool { return m.phase.Usable() && !m.dismissed() }
 
 // spare says whether the server drains, but could be put back to work. One whose
-// runner was told to take no more work has to end its stages first.
+// runner was told to take no more work has to end its stages first, and one that
+// is outdated is not wanted back.
 func (m *member) spare() bool {
-	return m.phase == state.Shutdown && !m.dismissed() && m.server.Absent == "" && (!m.ssh || m.load == 0)
+	return m.phase == state.Shutdown && !m.dismissed() && !m.outdated && m.server.Absent == "" && (!m.ssh || m.load == 0)
 }
 
 // billed says whether the decision leaves the server counting against the
@@ -156,17 +172,13 @@ func (m *member) act(a state.Action, reason string) {
 func (m *member) keep(reason string) { m.decision.Reason = reason }
 
 // conclude stops a server that has drained, and gives a reason to every server
-// that has none so far. The fleet is nil when the pool is not configured.
-func (m *member) conclude(o Observation, f *fleet) {
+// that has none so far.
+func (m *member) conclude(o Observation) {
 	if m.decision.Reason != "" {
 		return
 	}
 	if m.phase == state.Shutdown || m.broken() {
 		m.watch(o)
-		return
-	}
-	if f == nil {
-		m.keep(fmt.Sprintf("kept: pool %s is not configured", m.server.Pool))
 		return
 	}
 	m.keep(m.standing())

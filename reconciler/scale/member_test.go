@@ -91,7 +91,10 @@ func TestServers(t *testing.T) {
 		{name: "forced in error", pool: lasting, server: server("a", state.Failed, forced), action: state.Stop, reason: "forced to leave, whatever runs on it"},
 		{name: "forced while paused", pool: lasting, server: server("a", state.Running, forced), paused: true, action: state.Stop, reason: "forced to leave, whatever runs on it"},
 
-		{name: "removed pool, idle", pool: lasting, server: server("a", state.Running, removed), action: state.Keep, reason: "kept: pool removed is not configured"},
+		{name: "removed pool, idle", pool: lasting, server: server("a", state.Running, removed), action: state.Drain, reason: "there is no pool removed any more"},
+		{name: "removed pool, busy", pool: lasting, server: server("a", state.Running, removed), stages: busy, action: state.Drain, reason: "there is no pool removed any more"},
+		{name: "removed pool, paused", pool: lasting, server: server("a", state.Running, removed), paused: true, action: state.Keep, reason: "busy: 0 stages of 2 on it"},
+		{name: "removed pool, not begun", pool: lasting, server: server("a", state.Pending, removed), action: state.Drop, reason: "there is no pool removed any more, and its create has not begun"},
 		{name: "removed pool, drained", pool: lasting, server: server("a", state.Shutdown, removed, quiet), action: state.Stop,
 			reason: "drained: no stage on it since 2026-03-04 10:20:20 UTC"},
 		{name: "removed pool, condemned", pool: lasting, server: server("a", state.Running, removed, condemned), action: state.Drain, reason: "asked to leave"},

@@ -28,7 +28,7 @@ func properties(t *rapid.T) {
 	if after := fmt.Sprintf("%+v %+v", o, pools); after != before {
 		t.Fatalf("the input was modified\n%s\n%s", before, after)
 	}
-	checkServers(t, o, d)
+	checkServers(t, o, pools, d)
 	checkPools(t, o, pools, d)
 	checkStages(t, o, pools, d)
 	checkErrored(t, o, pools, d)
@@ -40,7 +40,7 @@ func properties(t *rapid.T) {
 
 // checkServers: each server is decided with a reason, and none that holds a
 // stage is chosen to leave, but by a person.
-func checkServers(t *rapid.T, o Observation, d state.Decision) {
+func checkServers(t *rapid.T, o Observation, pools []state.Pool, d state.Decision) {
 	load := loads(o)
 	seen := slices.DeleteFunc(slices.Clone(o.Servers), func(s state.Server) bool { return s.Phase == state.Stopped })
 	if len(seen) != len(d.Servers) {
@@ -57,7 +57,8 @@ func checkServers(t *rapid.T, o Observation, d state.Decision) {
 		if got.Action == state.Stop && !s.Forced {
 			t.Fatalf("%s stops with a stage on it", s.Name)
 		}
-		if (got.Action == state.Drain || got.Action == state.Drop) && !s.Condemned && !s.Forced {
+		unknown := !slices.ContainsFunc(pools, func(p state.Pool) bool { return p.Name == s.Pool })
+		if (got.Action == state.Drop || got.Action == state.Drain && !unknown) && !s.Condemned && !s.Forced {
 			t.Fatalf("%s leaves with a stage on it: %s", s.Name, got.Reason)
 		}
 	}
@@ -67,8 +68,12 @@ func checkServers(t *rapid.T, o Observation, d state.Decision) {
 // word on what holds it back, never a drain that the pool cannot bear.
 func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision) {
 	after := apply(o, pools, d)
+	if was, is := billed(o), billed(after); o.Max > 0 && is > max(was, o.Max) {
+		t.Fatalf("%d billed servers of at most %d in all pools", is, o.Max)
+	}
 	for i, p := range d.Pools {
 		var was, is, revived, released, running, ready int
+		rate := 0.0
 		load := loads(o)
 		for _, s := range after.Servers {
 			if s.Pool != p.Pool {
@@ -76,6 +81,7 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 			}
 			if s.Billed() {
 				is++
+				rate += s.Price
 			}
 			if s.Phase == state.Running && !s.Condemned && !s.Forced {
 				running++
@@ -87,6 +93,15 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 				was++
 			}
 		}
+		for _, machine := range pools[i].Static {
+			ready += max(0, pools[i].Concurrency-load[machine])
+		}
+		outdated := map[string]bool{}
+		for _, s := range o.Servers {
+			outdated[s.Name] = pools[i].Outdated(s)
+		}
+		spent := o.Spent[p.Pool].Cost
+		overspent := pools[i].Budget > 0 && spent >= pools[i].Budget
 		asked := map[string]bool{}
 		for _, s := range o.Servers {
 			asked[s.Name] = s.Condemned || s.Forced
@@ -96,7 +111,7 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 			case s.Pool != p.Pool:
 			case s.Action == state.Revive:
 				revived++
-			case s.Action == state.Drain && !asked[s.Server]:
+			case s.Action == state.Drain && !asked[s.Server] && !outdated[s.Server]:
 				released++
 			}
 		}
@@ -104,10 +119,13 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 		if is > max(was, pools[i].Max) {
 			t.Fatalf("pool %s has %d billed servers of at most %d: %+v", p.Pool, is, pools[i].Max, p)
 		}
+		if pools[i].Budget > 0 && p.Create > 0 && spent+rate > pools[i].Budget+1e-6 {
+			t.Fatalf("pool %s makes what it cannot pay for: %v spent, %v an hour, of %v", p.Pool, spent, rate, pools[i].Budget)
+		}
 		if p.Waiting > p.Free && p.Create == 0 && revived == 0 && p.Held == "" {
 			t.Fatalf("pool %s leaves stages waiting without a word: %+v", p.Pool, p)
 		}
-		if released > 0 && (running < pools[i].Min || ready < p.Waiting+pools[i].Buffer) {
+		if released > 0 && !overspent && (running < pools[i].Min || ready < p.Waiting+pools[i].Buffer) {
 			t.Fatalf("pool %s let %d go, and has %d with %d free: %+v", p.Pool, released, running, ready, p)
 		}
 		if (p.Create > 0) != (p.Candidate != "") || o.Paused && p.Create > 0 || p.Reason == "" {
@@ -157,6 +175,9 @@ func checkErrored(t *rapid.T, o Observation, pools []state.Pool, d state.Decisio
 	o.Servers[len(o.Servers)-1].Pool = pools[0].Name
 	pools = slices.Clone(pools)
 	pools[0].Max++
+	if o.Max > 0 {
+		o.Max++
+	}
 
 	got := Decide(o, pools)
 	if n := len(got.Servers) - 1; !reflect.DeepEqual(got.Servers[:n], d.Servers) || got.Servers[n].Action != state.Keep {
@@ -199,6 +220,7 @@ func apply(o Observation, pools []state.Pool, d state.Decision) Observation {
 			o.Servers = append(o.Servers, state.Server{
 				Name: fmt.Sprint("new-", p.Pool, "-", n), Pool: p.Pool, Phase: state.Pending,
 				Capacity: pools[i].Concurrency, Created: o.At, Updated: o.At,
+				Price: candidateOf(pools[i], p.Candidate).Price, Spec: candidateOf(pools[i], p.Candidate).Spec,
 			})
 		}
 	}
@@ -213,4 +235,17 @@ func loads(o Observation) map[string]int {
 		}
 	}
 	return load
+}
+
+func candidateOf(p state.Pool, name string) state.Candidate {
+	return p.Candidates[slices.IndexFunc(p.Candidates, func(c state.Candidate) bool { return c.Name == name })]
+}
+
+func billed(o Observation) (n int) {
+	for _, s := range o.Servers {
+		if s.Billed() {
+			n++
+		}
+	}
+	return n
 }

@@ -19,7 +19,8 @@ type Observation struct {
 	Servers  []state.Server
 	Backoffs []state.Backoff
 	Paused   bool
-	Spent    map[string]state.Spent // of the creation budgets, by pool
+	Spent    map[string]state.Spent // of the budgets, by pool
+	Max      int                    // servers of all pools together; 0: no bound
 
 	// SSH says that machines are reached: a runner can then be told to take no
 	// more work. Without it a server drains by the queue alone.
@@ -36,6 +37,7 @@ const (
 	HeldPaused  = "paused"  // a person paused hangar
 	HeldMaximum = "maximum" // the pool has as many servers as it may have
 	HeldBudget  = "budget"  // too many creates of the last hour have served nothing
+	HeldCost    = "cost"    // its servers would cost more in this day than they may
 	HeldBackoff = "backoff" // each of its candidates failed and is cooling off
 )
 
@@ -44,13 +46,14 @@ const (
 // waiting stages no pool may run.
 //
 // What was asked for by a person comes first and does not depend on demand.
-// Then each pool covers its demand, cheapest means first (draining servers,
-// then new ones), and lets go of what it has beyond that. While paused only
-// what was begun or asked for goes on.
+// Then each pool covers its demand, cheapest means first (runners that exist
+// anyway, draining servers, then new ones), lets go of what it has beyond that,
+// and replaces what is outdated. The servers of a pool that is not among the
+// pools drain. While paused only what was begun or asked for goes on.
 func Decide(o Observation, pools []state.Pool) state.Decision {
-	members := muster(o)
-	fleets, byName := assemble(members, pools)
-	unmatched := spread(o.Stages, fleets, pools)
+	members, load := muster(o)
+	fleets := assemble(o, members, pools, load)
+	unmatched := spread(o, fleets, pools)
 
 	d := state.Decision{
 		At:        o.At,
@@ -60,10 +63,27 @@ func Decide(o Observation, pools []state.Pool) state.Decision {
 		Unmatched: unmatched,
 	}
 	for _, f := range fleets {
-		d.Pools = append(d.Pools, f.decide(o))
+		f.begin()
+	}
+	// What is given up, here or by another pool, may make room for more.
+	for settled := false; !settled; {
+		for _, f := range fleets {
+			for f.shift(o) {
+			}
+		}
+		for _, f := range fleets {
+			f.grow(o)
+		}
+		settled = true
+		for _, f := range fleets {
+			settled = !f.drop(o) && settled
+		}
+	}
+	for _, f := range fleets {
+		d.Pools = append(d.Pools, f.result())
 	}
 	for _, m := range members {
-		m.conclude(o, byName[m.server.Pool])
+		m.conclude(o)
 		d.Servers = append(d.Servers, m.decision)
 	}
 	return d

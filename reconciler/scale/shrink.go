@@ -7,31 +7,39 @@ import (
 )
 
 // drop gives up servers whose create has not begun, the newest first, when the
-// rest covers the demand and the minimum. They have cost nothing yet. One that
-// a person asked for is made all the same.
-func (f *fleet) drop() {
-	dropped := 0
-	for _, m := range f.pick(func(m *member) bool {
-		return m.phase == state.Pending && m.usable() && m.load == 0 && !m.server.Ordered
-	}, func(a, b *member) int { return b.server.Created.Compare(a.server.Created) }) {
-		if f.usable > f.pool.Min && f.free-m.free() >= f.demand() {
+// rest covers the demand, the minimum and a rollout. They have cost nothing yet.
+// It says whether it gave up any.
+func (f *fleet) drop(o Observation) bool {
+	if o.Paused {
+		return false
+	}
+	before := f.dropped
+	for _, m := range f.pick((*member).revocable, func(a, b *member) int { return b.server.Created.Compare(a.server.Created) }) {
+		if f.usable-f.ahead() > f.least() && f.free-m.free()-f.ahead()*f.concurrency() >= f.demand() {
 			f.move(m, state.Drop, "no longer needed, and its create has not begun")
-			dropped++
+			f.dropped++
 		}
 	}
-	if dropped > 0 {
-		f.report("drop %s not begun", count(dropped, "server"))
-	}
+	return f.dropped > before
 }
 
-// release lets idle servers go, the longest idle first, each judged alone: one
-// that has to stay keeps no other. Demand and minimum must be covered by the
-// servers that run: what is on its way takes minutes and may yet fail.
+// revocable says whether the create of the server has not begun, and nobody asked
+// for it.
+func (m *member) revocable() bool {
+	return m.phase == state.Pending && m.usable() && m.load == 0 && !m.server.Ordered
+}
+
+// release lets idle servers go, outdated ones first, then the longest idle, each
+// judged alone: one that has to stay keeps no other. Demand and minimum must be
+// covered by the servers that run: what is on its way takes minutes and may yet
+// fail.
 func (f *fleet) release(o Observation) {
-	released := 0
-	for _, m := range f.pick(func(m *member) bool {
-		return m.server.Phase == state.Running && m.usable() && m.load == 0
-	}, func(a, b *member) int { return a.decision.IdleSince.Compare(b.decision.IdleSince) }) {
+	for _, m := range f.pick((*member).idle, func(a, b *member) int {
+		if a.outdated != b.outdated {
+			return map[bool]int{true: -1, false: 1}[a.outdated]
+		}
+		return a.decision.IdleSince.Compare(b.decision.IdleSince)
+	}) {
 		leave := mayLeave(m, f.pool, o.At)
 		switch {
 		case m.server.Taken:
@@ -46,10 +54,38 @@ func (f *fleet) release(o Observation) {
 			m.keep("idle: stays for " + f.wants())
 		default:
 			f.move(m, state.Drain, "no longer needed: idle since "+clock(m.decision.IdleSince))
-			released++
+			f.released++
 		}
 	}
-	if released > 0 {
-		f.report("let %s go", count(released, "idle server"))
+}
+
+// renew lets idle servers go that would be made otherwise now: one more whenever
+// fewer are missing than MaxUnavailable, or when what was made ahead covers the
+// demand and the minimum without it; but not while it is what stages wait for.
+// What is missing is what drains, is being destroyed, or is on its way.
+func (f *fleet) renew(o Observation) {
+	if o.Paused {
+		return
 	}
+	for _, m := range f.pick((*member).replaceable, func(a, b *member) int { return a.server.Created.Compare(b.server.Created) }) {
+		missing := f.leaving+f.usable-f.running < f.pool.MaxUnavailable
+		covered := f.leaving < f.pool.MaxSurge && f.running > f.least() && f.ready-m.free() >= f.demand()
+		if !missing && !covered || f.ready-m.free() < f.waiting {
+			m.keep("outdated, and idle: is replaced when others have been")
+			continue
+		}
+		f.move(m, state.Drain, "outdated: the image, plan, module or agent of its pool has changed")
+		f.replaced++
+	}
+}
+
+// idle says whether the server takes stages and holds none.
+func (m *member) idle() bool {
+	return m.server.Phase == state.Running && m.phase == state.Running && m.usable() && m.load == 0
+}
+
+// replaceable says whether the server is outdated, and nothing would be lost with
+// it.
+func (m *member) replaceable() bool {
+	return m.outdated && m.phase == state.Running && m.idle() && !m.server.Taken
 }

@@ -38,7 +38,7 @@ func (r *Runner) Apply(ctx context.Context, ws state.Workspace, changes int, on 
 	if err != nil {
 		return state.ApplyResult{}, fmt.Errorf("%s: %w", op, err)
 	}
-	tf, err := r.command(dir)
+	tf, err := r.command(dir, module.Name)
 	if err != nil {
 		return state.ApplyResult{}, fmt.Errorf("%s: %w", op, err)
 	}

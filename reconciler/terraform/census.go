@@ -82,7 +82,7 @@ func (r *Runner) census(ctx context.Context, q state.Question) ([]state.Found, e
 	if err := writeFile(filepath.Join(p.dir, "main.tf"), text); err != nil {
 		return nil, err
 	}
-	tf, err := r.command(p.dir)
+	tf, err := r.command(p.dir, module.Name)
 	if err != nil {
 		return nil, err
 	}

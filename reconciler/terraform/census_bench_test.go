@@ -63,7 +63,7 @@ func BenchmarkCensus(b *testing.B) {
 	plain := func(args ...string) {
 		cmd := exec.Command(g.Binary.Path, args...)
 		cmd.Dir = dir
-		for name, value := range g.environment() {
+		for name, value := range g.environment("packet") {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -10,12 +10,11 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// environment is all that terraform sees.
-func (r *Runner) environment() map[string]string {
-	env := maps.Clone(r.Env)
-	if env == nil {
-		env = map[string]string{}
-	}
+// environment is all that the terraform of a module sees.
+func (r *Runner) environment(module string) map[string]string {
+	env := map[string]string{}
+	maps.Copy(env, r.Env)
+	maps.Copy(env, r.keys()[module])
 	env["TF_CLI_CONFIG_FILE"] = r.configFile()
 	env["CHECKPOINT_DISABLE"] = "1"
 	return env

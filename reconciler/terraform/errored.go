@@ -92,7 +92,7 @@ func (r *Runner) push(ctx context.Context, stack, dir string, force bool) error 
 	if err := r.writeConfig(); err != nil {
 		return err
 	}
-	tf, err := r.command(dir)
+	tf, err := r.command(dir, "") // which asks no provider
 	if err != nil {
 		return err
 	}

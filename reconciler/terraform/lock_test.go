@@ -18,7 +18,7 @@ func personAsks(t *testing.T, g *rig, stack string) (answer func()) {
 	t.Helper()
 	cmd := exec.Command(g.Binary.Path, "destroy", "-no-color")
 	cmd.Dir = filepath.Join(g.Dir, "stacks", stack)
-	for name, value := range g.Env {
+	for name, value := range g.environment("packet") {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	stdin, err := cmd.StdinPipe()

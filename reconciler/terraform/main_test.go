@@ -115,7 +115,9 @@ func newRigIn(t testing.TB, binary string, boot time.Duration) *rig {
 	if g.Env, err = Environment(os.LookupEnv, nil); err != nil {
 		t.Fatal(err)
 	}
-	g.Env["METAL_AUTH_TOKEN"] = apiKey
+	g.Keys = func() map[string]map[string]string {
+		return map[string]map[string]string{"packet": {"METAL_AUTH_TOKEN": apiKey}}
+	}
 	g.Env["GORACE"] = "atexit_sleep_ms=0" // under -race every provider would linger for a second
 	g.Provider = map[string]map[string]any{"packet": {"endpoint": server.URL}}
 	g.Instance, g.ExtraTags = "i-1", []string{"team=ci"}

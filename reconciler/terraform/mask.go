@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,7 +18,11 @@ type masker struct{ replacer *strings.Replacer }
 // characters are no secrets, and would be found in every word.
 func (r *Runner) mask() masker {
 	var forms []string
-	for _, s := range r.Secrets {
+	secrets := slices.Clone(r.Secrets)
+	for _, keys := range r.keys() {
+		secrets = slices.AppendSeq(secrets, maps.Values(keys))
+	}
+	for _, s := range secrets {
 		if len(s) < 4 {
 			continue
 		}

@@ -48,7 +48,7 @@ func (r *Runner) plan(ctx context.Context, ws state.Workspace) (state.Plan, erro
 	if err := r.render(ws, module, p.dir); err != nil {
 		return state.Plan{}, err
 	}
-	tf, err := r.command(p.dir)
+	tf, err := r.command(p.dir, module.Name)
 	if err != nil {
 		return state.Plan{}, err
 	}

@@ -23,7 +23,10 @@ type Runner struct {
 	Binary Binary
 	Mirror string // DRONE_TERRAFORM_MIRROR, a folder: the only source of providers; empty: their registries
 
-	Env      map[string]string         // terraform's environment, the provider's key included
+	Env map[string]string // terraform's environment
+	// Keys returns what else the terraform of a module gets, by the module's name,
+	// as it is now: the keys of its provider. They are secrets. Nil: nothing.
+	Keys     func() map[string]map[string]string
 	Provider map[string]map[string]any // settings of the provider block, by module name; nothing secret
 
 	Instance  string   // whose servers they are; a tag
@@ -61,10 +64,14 @@ func (r *Runner) Install(modules ...tfmodules.Module) error {
 	return nil
 }
 
-// KeepModules removes the module copies that are not among folders and that
-// no census is using, and what was made with them.
+// KeepModules removes the module copies that are not among folders, that were
+// not installed last and that no census is using, and what was made with them.
 func (r *Runner) KeepModules(folders ...string) error {
 	folders = slices.Concat(folders, r.censuses.modules())
+	r.newest.Range(func(_, folder any) bool {
+		folders = append(folders, folder.(string))
+		return true
+	})
 	errs := []error{r.keepCensuses(folders)}
 	for _, dir := range []string{r.modules(), r.prepared()} {
 		entries, err := os.ReadDir(dir)
@@ -142,19 +149,25 @@ func (r *Runner) askable(folder string) (tfmodules.Module, error) {
 	return m, nil
 }
 
-// command returns the terraform of a folder; it is not safe for concurrent
-// use. It is kept, since each new one asks the binary for its version.
-func (r *Runner) command(dir string) (*tfexec.Terraform, error) {
-	if tf, ok := r.commands.Load(dir); ok {
-		return tf.(*tfexec.Terraform), nil
+// command returns the terraform of a folder, with the keys of a module; it is
+// not safe for concurrent use. It is kept, since each new one asks the binary for
+// its version.
+func (r *Runner) command(dir, module string) (*tfexec.Terraform, error) {
+	kept, ok := r.commands.Load(dir)
+	if !ok {
+		tf, err := tfexec.NewTerraform(dir, r.Binary.Path)
+		if err != nil {
+			return nil, err
+		}
+		kept, _ = r.commands.LoadOrStore(dir, tf)
 	}
-	tf, err := tfexec.NewTerraform(dir, r.Binary.Path)
-	if err != nil {
-		return nil, err
+	tf := kept.(*tfexec.Terraform)
+	return tf, tf.SetEnv(r.environment(module))
+}
+
+func (r *Runner) keys() map[string]map[string]string {
+	if r.Keys == nil {
+		return nil
 	}
-	if err := tf.SetEnv(r.environment()); err != nil {
-		return nil, err
-	}
-	r.commands.Store(dir, tf)
-	return tf, nil
+	return r.Keys()
 }

@@ -17,7 +17,7 @@ func (r *Runner) Scratch(ctx context.Context, dir string, stacks ...string) (*Ru
 	if err != nil {
 		return nil, err
 	}
-	s.Mirror, s.Env, s.Provider = r.Mirror, r.Env, r.Provider
+	s.Mirror, s.Env, s.Keys, s.Provider = r.Mirror, r.Env, r.Keys, r.Provider
 	s.Instance, s.ExtraTags, s.UserData = r.Instance, r.ExtraTags, r.UserData
 	s.Secrets, s.LockTimeout = r.Secrets, r.LockTimeout
 	for _, folder := range [][2]string{{r.modules(), s.modules()}, {r.prepared(), s.prepared()}} {

@@ -114,9 +114,10 @@ func addServers(t tx, c state.Changes) (grown map[string]bool, err error) {
 		if err := claim(t, "server", server.Name); err != nil {
 			return nil, err
 		}
-		if err := t.do(`INSERT INTO servers (name, pool, stack, phase, provider, capacity, machine, reason, ordered, condemned, created, updated, started)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			server.Name, server.Pool, server.Stack, cmp.Or(server.Phase, state.Pending), server.Provider, server.Capacity, server.Machine,
+		if err := t.do(`INSERT INTO servers (name, pool, stack, phase, provider, capacity, price, spec, machine, reason, ordered, condemned, created, updated, started)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			server.Name, server.Pool, server.Stack, cmp.Or(server.Phase, state.Pending), server.Provider, server.Capacity,
+			server.Price, server.Spec, server.Machine,
 			server.Reason, server.Ordered, server.Condemned, micros(or(server.Created, c.At)), micros(c.At), micros(server.Started)); err != nil {
 			return nil, err
 		}

@@ -7,7 +7,7 @@ import (
 	"hangar/state"
 )
 
-const serverColumns = `name, pool, stack, phase, provider, capacity,
+const serverColumns = `name, pool, stack, phase, provider, capacity, price, spec,
 	device_id, address, private_address, device_state, region, size, image,
 	machine, began, absent, doubt, taken, unseen,
 	setup, active, reached, told, drained, unreachable, repaired, reason, error, ordered, condemned, forced, progress_action, progress_elapsed,
@@ -15,7 +15,7 @@ const serverColumns = `name, pool, stack, phase, provider, capacity,
 
 func scanServer(r row) (s state.Server, err error) {
 	var elapsed int64
-	err = r.Scan(&s.Name, &s.Pool, &s.Stack, &s.Phase, &s.Provider, &s.Capacity,
+	err = r.Scan(&s.Name, &s.Pool, &s.Stack, &s.Phase, &s.Provider, &s.Capacity, &s.Price, &s.Spec,
 		&s.ID, &s.Address, &s.PrivateAddress, &s.State, &s.Region, &s.Size, &s.Image,
 		&s.Machine, stamp{&s.Began}, &s.Absent, stamp{&s.Doubt}, &s.Taken, stamp{&s.Unseen},
 		&s.Setup, stamp{&s.Active}, stamp{&s.Reached}, stamp{&s.Told}, stamp{&s.Drained}, stamp{&s.Unreachable}, stamp{&s.Repaired}, &s.Reason, &s.Error, &s.Ordered, &s.Condemned, &s.Forced, &s.Progress.Action, &elapsed,

@@ -37,20 +37,36 @@ func (s *Store) Snapshot(ctx context.Context, now time.Time) (snap state.Snapsho
 }
 
 // spent counts, by pool, the creates of the last hour that have served nothing
-// so far.
+// so far, and what servers have cost since the day (UTC) began. A server costs
+// from the begin of its create on, or, when its device was found, of its record;
+// one that was refused or never found costs nothing.
 func spent(t tx, now time.Time) (map[string]state.Spent, error) {
 	type poolSpent struct {
 		pool string
 		state.Spent
 	}
-	rows, err := all(t, func(r row) (p poolSpent, err error) {
+	byPool := make(map[string]state.Spent)
+	creates, err := all(t, func(r row) (p poolSpent, err error) {
 		err = r.Scan(&p.pool, &p.Creates, stamp{&p.Oldest})
 		return p, err
 	}, `SELECT pool, count(*), min(began) FROM servers
 		WHERE began > ? AND served = 0 AND absent <> 'refused' GROUP BY pool`, micros(now.Add(-time.Hour)))
-	byPool := make(map[string]state.Spent, len(rows))
-	for _, r := range rows {
-		byPool[r.pool] = r.Spent
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range creates {
+		byPool[c.pool] = c.Spent
+	}
+	costs, err := all(t, func(r row) (p poolSpent, err error) {
+		err = r.Scan(&p.pool, &p.Cost)
+		return p, err
+	}, `SELECT pool, sum(price * (CASE stopped WHEN 0 THEN ?1 ELSE stopped END - max(?2, CASE began WHEN 0 THEN created ELSE began END))) / 3.6e9
+		FROM servers WHERE price > 0 AND (stopped = 0 OR stopped > ?2) AND phase <> 'pending' AND absent NOT IN ('refused', 'lost')
+			AND (began > 0 OR device_id <> '') GROUP BY pool`, micros(now), micros(now.UTC().Truncate(24*time.Hour)))
+	for _, c := range costs {
+		s := byPool[c.pool]
+		s.Cost = c.Cost
+		byPool[c.pool] = s
 	}
 	return byPool, err
 }

@@ -1,0 +1,466 @@
+package pools
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"hangar/state"
+	"hangar/tfmodules"
+)
+
+// Mistakes is every mistake in a pools file, a line each: file:line,column and
+// what is wrong, in the order of the file.
+type Mistakes []string
+
+func (m Mistakes) Error() string { return strings.Join(m, "\n") }
+
+// fileShape is what a pools file may hold.
+type fileShape struct {
+	Max   *int        `hcl:"max"`
+	Pools []poolShape `hcl:"pool,block"`
+}
+
+type poolShape struct {
+	Name         string            `hcl:"name,label"`
+	Min          *int              `hcl:"min"`
+	Max          *int              `hcl:"max"`
+	Buffer       *int              `hcl:"buffer"`
+	Concurrency  *int              `hcl:"concurrency"`
+	Labels       map[string]string `hcl:"labels,optional"`
+	Module       *string           `hcl:"module"`
+	Settings     hcl.Expression    `hcl:"settings,optional"`
+	Env          []string          `hcl:"env,optional"`
+	Static       []string          `hcl:"static,optional"`
+	Idle         *string           `hcl:"idle"`
+	MinAge       *string           `hcl:"min_age"`
+	Billing      *string           `hcl:"billing"`
+	CreateBudget *int              `hcl:"create_budget"`
+	Price        *float64          `hcl:"price"`
+	Budget       *float64          `hcl:"budget"`
+
+	Platform   *platformShape   `hcl:"platform,block"`
+	Rollout    *rolloutShape    `hcl:"rollout,block"`
+	Schedules  []scheduleShape  `hcl:"schedule,block"`
+	Candidates []candidateShape `hcl:"candidate,block"`
+}
+
+type platformShape struct {
+	OS      *string `hcl:"os"`
+	Arch    *string `hcl:"arch"`
+	Variant *string `hcl:"variant"`
+	Kernel  *string `hcl:"kernel"`
+}
+
+type rolloutShape struct {
+	MaxUnavailable *int `hcl:"max_unavailable"`
+	MaxSurge       *int `hcl:"max_surge"`
+}
+
+type scheduleShape struct {
+	Name     string `hcl:"name,label"`
+	Cron     string `hcl:"cron"`
+	Timezone string `hcl:"timezone"`
+	Min      *int   `hcl:"min"`
+	Max      *int   `hcl:"max"`
+	Buffer   *int   `hcl:"buffer"`
+}
+
+// candidateShape has the settings of its module beside these.
+type candidateShape struct {
+	Module   *string  `hcl:"module"`
+	Price    *float64 `hcl:"price"`
+	Settings hcl.Body `hcl:",remain"`
+}
+
+// Parse reads a pools file. All that is wrong with it is told at once, as
+// Mistakes.
+func Parse(text []byte, path string, e Environment) (*Set, error) {
+	file, diags := hclsyntax.ParseConfig(text, path, hcl.InitialPos)
+	r := &reader{builder: newBuilder(e, filepath.Dir(path)), diags: diags}
+	if !diags.HasErrors() {
+		var shape fileShape
+		// What is wrong in one place does not keep the others from being looked at.
+		r.diags = append(r.diags, gohcl.DecodeBody(file.Body, nil, &shape)...)
+		r.file(file.Body.(*hclsyntax.Body), shape)
+	}
+	if r.diags.HasErrors() {
+		return nil, mistakes(r.diags)
+	}
+	return &r.set, nil
+}
+
+func mistakes(diags hcl.Diagnostics) Mistakes {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int { return where(a).Start.Byte - where(b).Start.Byte })
+	var list Mistakes
+	for _, d := range diags {
+		at := where(d)
+		text := d.Summary
+		if d.Detail != "" {
+			text = d.Detail
+		}
+		list = append(list, fmt.Sprintf("%s:%d,%d: %s", at.Filename, at.Start.Line, at.Start.Column, text))
+	}
+	return slices.Compact(list)
+}
+
+func where(d *hcl.Diagnostic) hcl.Range {
+	if d.Subject != nil {
+		return *d.Subject
+	}
+	return hcl.Range{}
+}
+
+// reader turns the file's shape into pools.
+type reader struct {
+	*builder
+	diags hcl.Diagnostics
+}
+
+// wrong notes mistakes at a place.
+func (r *reader) wrong(at hcl.Range, err error) {
+	if err == nil {
+		return
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range several.Unwrap() {
+			r.wrong(at, err)
+		}
+		return
+	}
+	r.diags = append(r.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: err.Error(), Subject: &at})
+}
+
+// at is where an attribute is, or else its block.
+func at(block *hclsyntax.Block, attribute string) hcl.Range {
+	if a, ok := block.Body.Attributes[attribute]; ok {
+		return a.Range()
+	}
+	return block.DefRange()
+}
+
+func (r *reader) file(body *hclsyntax.Body, shape fileShape) {
+	if shape.Max != nil {
+		if r.set.max = *shape.Max; r.set.max < 1 {
+			r.wrong(body.Attributes["max"].Range(), errors.New("max: want 1 or more servers in all pools"))
+		}
+	}
+	blocks := body.Blocks
+	if len(shape.Pools) == 0 && !r.diags.HasErrors() {
+		r.wrong(body.Range(), errors.New(`there is no pool: want at least one block pool "name" { ... }`))
+	}
+	if len(blocks) != len(shape.Pools) {
+		return // a block of another kind, which was told
+	}
+	names, static := map[string]bool{}, map[string]string{}
+	for i, s := range shape.Pools {
+		block := blocks[i]
+		switch {
+		case !isName(s.Name):
+			r.wrong(block.DefRange(), fmt.Errorf("pool %q: want lower case letters, digits and hyphens, since stacks are named after it", s.Name))
+		case names[s.Name]:
+			r.wrong(block.DefRange(), fmt.Errorf("pool %q is there twice", s.Name))
+		}
+		names[s.Name] = true
+		for _, machine := range s.Static {
+			if other, taken := static[machine]; taken && other != s.Name {
+				r.wrong(at(block, "static"), fmt.Errorf("static: %s is counted in pool %s already", machine, other))
+			}
+			static[machine] = s.Name
+		}
+		r.set.pools = append(r.set.pools, r.pool(block, s))
+	}
+}
+
+func isName(s string) bool {
+	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && !strings.HasPrefix(s, "-") && !strings.HasSuffix(s, "-")
+}
+
+func (r *reader) pool(block *hclsyntax.Block, s poolShape) pool {
+	p := pool{Pool: r.env.Pool}
+	p.Name, p.Candidates = s.Name, nil
+	set(&p.Min, s.Min)
+	set(&p.Max, s.Max)
+	set(&p.Buffer, s.Buffer)
+	r.wrong(at(block, "max"), check(p.Pool))
+	set(&p.Concurrency, s.Concurrency)
+	if p.Concurrency < 1 {
+		r.wrong(at(block, "concurrency"), errors.New("concurrency: want 1 or more stages"))
+	}
+	for _, d := range []struct {
+		name string
+		from *string
+		to   *time.Duration
+	}{{"idle", s.Idle, &p.Idle}, {"min_age", s.MinAge, &p.MinAge}, {"billing", s.Billing, &p.BillingPeriod}} {
+		if d.from == nil {
+			continue
+		}
+		var err error
+		if *d.to, err = time.ParseDuration(*d.from); err != nil || *d.to < 0 {
+			r.wrong(at(block, d.name), fmt.Errorf("%s = %q: want a duration such as 10m or 1h30m", d.name, *d.from))
+		}
+	}
+	if s.Platform != nil {
+		p.Platform = state.Platform{OS: "linux", Arch: "amd64"}
+		set(&p.Platform.OS, s.Platform.OS)
+		set(&p.Platform.Arch, s.Platform.Arch)
+		set(&p.Platform.Variant, s.Platform.Variant)
+		set(&p.Platform.Kernel, s.Platform.Kernel)
+	}
+	if s.Labels != nil {
+		p.Labels = s.Labels
+	}
+	p.Static = s.Static
+	if len(slices.Compact(slices.Sorted(slices.Values(s.Static)))) < len(s.Static) {
+		r.wrong(at(block, "static"), errors.New("static: names one twice"))
+	}
+	r.rollout(block, s, &p)
+	r.money(block, s, &p)
+	r.schedules(block, s, &p)
+	r.candidates(block, s, &p)
+	return p
+}
+
+// set takes over what is told.
+func set[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func (r *reader) rollout(block *hclsyntax.Block, s poolShape, p *pool) {
+	if s.Rollout == nil {
+		return
+	}
+	p.MaxUnavailable, p.MaxSurge = 0, 0
+	set(&p.MaxUnavailable, s.Rollout.MaxUnavailable)
+	set(&p.MaxSurge, s.Rollout.MaxSurge)
+	if p.MaxUnavailable < 0 || p.MaxSurge < 0 || p.MaxUnavailable+p.MaxSurge == 0 {
+		r.wrong(nested(block, "rollout")[0].DefRange(), errors.New("rollout: want max_unavailable or max_surge to be 1 or more, or nothing could be replaced"))
+	}
+}
+
+func (r *reader) money(block *hclsyntax.Block, s poolShape, p *pool) {
+	set(&p.CreateBudget, s.CreateBudget)
+	if s.CreateBudget == nil && s.Max != nil && r.env.Pool.CreateBudget == 3*r.env.Pool.Max {
+		p.CreateBudget = 3 * p.Max
+	}
+	if p.CreateBudget < 1 {
+		r.wrong(at(block, "create_budget"), errors.New("create_budget: want 1 or more creates an hour that serve nothing"))
+	}
+	set(&p.Budget, s.Budget)
+	if p.Budget < 0 {
+		r.wrong(at(block, "budget"), errors.New("budget: want what a day may cost, or 0 for no bound"))
+	}
+	if s.Price != nil && *s.Price < 0 {
+		r.wrong(at(block, "price"), errors.New("price: want what a server costs an hour"))
+	}
+}
+
+func nested(block *hclsyntax.Block, kind string) (found []*hclsyntax.Block) {
+	for _, b := range block.Body.Blocks {
+		if b.Type == kind {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+func (r *reader) schedules(block *hclsyntax.Block, s poolShape, p *pool) {
+	blocks := nested(block, "schedule")
+	if len(blocks) != len(s.Schedules) {
+		return
+	}
+	names := map[string]bool{}
+	for i, shape := range s.Schedules {
+		if names[shape.Name] {
+			r.wrong(blocks[i].DefRange(), fmt.Errorf("schedule %q is there twice", shape.Name))
+		}
+		names[shape.Name] = true
+		if shape.Cron == "" && shape.Timezone == "" {
+			continue // not told, which was told
+		}
+		one, attribute, err := newSchedule(shape.Name, shape.Cron, shape.Timezone)
+		if err != nil {
+			r.wrong(at(blocks[i], attribute), fmt.Errorf("schedule %q: %w", shape.Name, err))
+			continue
+		}
+		one.min, one.max, one.buffer = shape.Min, shape.Max, shape.Buffer
+		if err := check(one.apply(p.Pool)); err != nil && check(p.Pool) == nil {
+			r.wrong(at(blocks[i], "min"), fmt.Errorf("schedule %q: %w", shape.Name, err))
+		}
+		p.schedules = append(p.schedules, one)
+	}
+}
+
+func (r *reader) candidates(block *hclsyntax.Block, s poolShape, p *pool) {
+	ref := r.env.Module
+	set(&ref, s.Module)
+	settings := r.object(s.Settings)
+	blocks := nested(block, "candidate")
+	if len(s.Candidates) == 0 {
+		m, err := r.module(ref)
+		if err == nil {
+			p.Candidates, err = r.standard(p.Pool, m, settings)
+			r.wrong(at(block, "env"), r.pass(m.Name, s.Env))
+		}
+		r.wrong(at(block, "module"), err)
+	}
+	if len(blocks) != len(s.Candidates) {
+		return
+	}
+	names := map[string]bool{}
+	for i, shape := range s.Candidates {
+		own := ref
+		set(&own, shape.Module)
+		place := at(blocks[i], "module")
+		if shape.Module == nil {
+			place = at(block, "module")
+		}
+		m, err := r.module(own)
+		if err != nil {
+			r.wrong(place, err)
+			continue
+		}
+		if shape.Module == nil || *shape.Module == ref {
+			r.wrong(at(block, "env"), r.pass(m.Name, s.Env))
+		}
+		k := r.candidate(blocks[i], shape, m, p.Pool, own == ref, settings)
+		if names[k.Name] {
+			r.wrong(blocks[i].DefRange(), fmt.Errorf("candidate %s is there twice", k.Name))
+		}
+		names[k.Name] = true
+		p.Candidates = append(p.Candidates, k)
+	}
+	for i := range p.Candidates {
+		if k := &p.Candidates[i]; k.Price == 0 && s.Price != nil {
+			k.Price = *s.Price
+		}
+		if p.Budget > 0 && p.Candidates[i].Price == 0 {
+			r.wrong(at(block, "budget"), fmt.Errorf("budget: the price of a server at %s is not told: set price for the pool or the candidate", p.Candidates[i].Name))
+		}
+	}
+}
+
+// candidate is one place and plan. own says that its module is the pool's, whose
+// settings it has where it does not say otherwise.
+func (r *reader) candidate(block *hclsyntax.Block, shape candidateShape, m tfmodules.Module, p state.Pool, own bool, settings map[string]any) state.Candidate {
+	attributes, diags := shape.Settings.JustAttributes()
+	r.diags = append(r.diags, diags...)
+	said, name := map[string]any{}, ""
+	if !own {
+		name, settings = m.Name, nil
+	}
+	for _, a := range inOrder(attributes) {
+		value, ok := r.value(a.Expr)
+		if !ok {
+			continue
+		}
+		said[a.Name] = value
+		switch value.(type) {
+		case string, float64, bool:
+			name = joined(name, fmt.Sprint(value))
+		}
+		if !slices.ContainsFunc(m.Variables, func(v tfmodules.Variable) bool { return v.Name == a.Name }) {
+			r.wrong(a.Range, fmt.Errorf("module %s has no setting %s; it has %s", m.Name, a.Name, settingsOf(m)))
+		}
+	}
+	all := join(r.env.Settings[m.Name], settings, said)
+	if len(r.env.Candidates[m.Name]) > 0 {
+		all = r.placed(block, m, all, said, settings)
+	}
+	for _, v := range m.Variables {
+		if _, ok := all[v.Name]; !ok && v.Required {
+			r.wrong(block.DefRange(), fmt.Errorf("module %s needs the setting %s", m.Name, v.Name))
+		}
+	}
+	k := candidate(m, all, name)
+	if name == "" {
+		k.Name = m.Name
+	}
+	set(&k.Price, shape.Price)
+	if k.Price < 0 {
+		r.wrong(at(block, "price"), errors.New("price: want what a server costs an hour"))
+	}
+	k.Spec = r.spec(p, m, all)
+	return k
+}
+
+// placed fills in what the environment says of places and plans where a
+// candidate leaves it out. Facility and metro stand for each other.
+func (r *reader) placed(block *hclsyntax.Block, m tfmodules.Module, all, said, settings map[string]any) map[string]any {
+	first := r.env.Candidates[m.Name][0]
+	has := func(name string) bool { _, a := said[name]; _, b := settings[name]; return a || b }
+	if has("facility") && has("metro") {
+		r.wrong(block.DefRange(), errors.New("candidate: metro stands instead of facility; set one of them"))
+	}
+	for name, value := range first {
+		place := name == "facility" || name == "metro"
+		if !has(name) && !(place && (has("facility") || has("metro"))) {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+func settingsOf(m tfmodules.Module) string {
+	names := make([]string, len(m.Variables))
+	for i, v := range m.Variables {
+		names[i] = v.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+func inOrder(attributes hcl.Attributes) []*hcl.Attribute {
+	list := make([]*hcl.Attribute, 0, len(attributes))
+	for _, a := range attributes {
+		list = append(list, a)
+	}
+	slices.SortFunc(list, func(a, b *hcl.Attribute) int { return a.Range.Start.Byte - b.Range.Start.Byte })
+	return list
+}
+
+// object reads a map of settings.
+func (r *reader) object(expr hcl.Expression) map[string]any {
+	if expr == nil {
+		return nil
+	}
+	value, ok := r.value(expr)
+	if !ok || value == nil {
+		return nil
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		r.wrong(expr.Range(), errors.New("settings: want { name = value, ... }"))
+	}
+	return object
+}
+
+// value reads a value without variables and functions, as JSON would have it.
+func (r *reader) value(expr hcl.Expression) (any, bool) {
+	v, diags := expr.Value(nil)
+	r.diags = append(r.diags, diags...)
+	if diags.HasErrors() || !v.IsWhollyKnown() {
+		return nil, false
+	}
+	text, err := ctyjson.Marshal(v, cty.DynamicPseudoType)
+	var typed struct{ Value any }
+	if err == nil {
+		err = json.Unmarshal(text, &typed)
+	}
+	if err != nil {
+		r.wrong(expr.Range(), err)
+		return nil, false
+	}
+	return typed.Value, true
+}

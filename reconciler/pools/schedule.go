@@ -1,0 +1,66 @@
+package pools
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	_ "time/tzdata" // so that time zones are known where the system has none
+
+	"github.com/adhocore/gronx"
+
+	"hangar/state"
+)
+
+// schedule gives a pool another size in every minute that its cron expression
+// matches, on the clock of its time zone.
+type schedule struct {
+	name             string
+	cron             string // five fields: minute, hour, day of the month, month, day of the week
+	zone             *time.Location
+	min, max, buffer *int // nil: as the pool has it
+}
+
+// newSchedule reads the expression and the zone; it says which of the two is
+// wrong.
+func newSchedule(name, cron, zone string) (_ schedule, wrong string, err error) {
+	if len(strings.Fields(cron)) != 5 || !gronx.IsValid(cron) {
+		return schedule{}, "cron", fmt.Errorf("cron = %q: want five fields (minute, hour, day, month, weekday) that name the minutes in which it applies, such as %q", cron, "* 8-17 * * mon-fri")
+	}
+	location, err := time.LoadLocation(zone)
+	if err != nil || zone == "" || zone == "Local" {
+		return schedule{}, "timezone", fmt.Errorf("timezone = %q: want the name of a time zone, such as Europe/Vienna or UTC", zone)
+	}
+	return schedule{name: name, cron: cron, zone: location}, "", nil
+}
+
+// applies says whether the minute of t matches.
+func (s schedule) applies(t time.Time) bool {
+	due, err := gronx.New().IsDue(s.cron, t.In(s.zone).Truncate(time.Minute))
+	return due && err == nil // it was valid when it was read
+}
+
+func (s schedule) apply(p state.Pool) state.Pool {
+	p.Schedule = s.name
+	for to, value := range map[*int]*int{&p.Min: s.min, &p.Max: s.max, &p.Buffer: s.buffer} {
+		if value != nil {
+			*to = *value
+		}
+	}
+	return p
+}
+
+// check says what is wrong with the sizes of a pool.
+func check(p state.Pool) error {
+	switch {
+	case p.Min < 0:
+		return errors.New("min: want 0 or more")
+	case p.Max < 1:
+		return errors.New("max: want 1 or more")
+	case p.Buffer < 0:
+		return errors.New("buffer: want 0 or more")
+	case p.Min > p.Max:
+		return fmt.Errorf("min = %d is above max = %d", p.Min, p.Max)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+// Package pools knows which pools there are: the one that the environment
+// describes, or those of a file, which may change while hangar runs.
+package pools
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"hangar/state"
+	"hangar/tfmodules"
+)
+
+// Set is pools that have been found to be in order.
+type Set struct {
+	max     int
+	pools   []pool
+	Modules []tfmodules.Module  // that new servers are made by, each once
+	Env     map[string][]string // names of the variables that a module's terraform gets, by its name
+}
+
+// pool is a pool as it is when none of its schedules applies.
+type pool struct {
+	state.Pool
+	schedules []schedule // the first one that applies counts
+}
+
+// At returns the pools as they are at an instant: with the sizes that the
+// schedules then give them.
+func (s *Set) At(t time.Time) state.Roster {
+	r := state.Roster{Max: s.max, Pools: make([]state.Pool, len(s.pools))}
+	for i, p := range s.pools {
+		r.Pools[i] = p.at(t)
+	}
+	return r
+}
+
+func (p pool) at(t time.Time) state.Pool {
+	for _, s := range p.schedules {
+		if s.applies(t) {
+			return s.apply(p.Pool)
+		}
+	}
+	return p.Pool
+}
+
+// Environment is what pools are made with beside the file.
+type Environment struct {
+	// Pool is the pool that the environment describes. A pool of the file is the
+	// same where it does not say otherwise.
+	Pool state.Pool
+	// Module is the module that makes its servers: the name of one that comes with
+	// hangar, or a folder.
+	Module string
+	// Settings are what the environment says of a module's settings, by the
+	// module's name; Candidates the places and plans in order of preference, as
+	// settings that go on top of those.
+	Settings   map[string]map[string]any
+	Candidates map[string][]map[string]any
+	// Usable says what else of the environment a module needs.
+	Usable func(module string) error
+	// Env are the names of variables that every module's terraform gets. Has says
+	// whether there is such a variable, and whether it may be passed on.
+	Env []string
+	Has func(name string) error
+	// Agent is a digest of all that the agent on a server of the pool is told.
+	Agent func(p state.Pool) string
+}
+
+// One returns the pool that the environment alone describes.
+func (e Environment) One() (*Set, error) {
+	b := newBuilder(e, ".")
+	p := pool{Pool: e.Pool}
+	m, err := b.module(e.Module)
+	if err != nil {
+		return nil, err
+	}
+	if p.Candidates, err = b.standard(p.Pool, m, nil); err != nil {
+		return nil, err
+	}
+	b.set.pools = []pool{p}
+	return &b.set, nil
+}
+
+// standard are the candidates of a pool that names none itself: those of the
+// environment, or one that is as the module says.
+func (b *builder) standard(p state.Pool, m tfmodules.Module, settings map[string]any) ([]state.Candidate, error) {
+	places := b.env.Candidates[m.Name]
+	if len(places) == 0 {
+		places = []map[string]any{{}}
+	}
+	var candidates []state.Candidate
+	for _, place := range places {
+		k := candidate(m, join(b.env.Settings[m.Name], settings, place), nameOf(place, m.Name))
+		if err := m.CheckSettings(k.Settings); err != nil {
+			return nil, err
+		}
+		k.Spec = b.spec(p, m, k.Settings)
+		candidates = append(candidates, k)
+	}
+	return candidates, nil
+}
+
+func candidate(m tfmodules.Module, settings map[string]any, name string) state.Candidate {
+	return state.Candidate{Name: name, Provider: m.Name, Module: m.Folder(), Resource: m.Resource, Settings: settings}
+}
+
+// nameOf names a place as the packet guide orders its words: facility or metro,
+// then plan.
+func nameOf(place map[string]any, otherwise string) string {
+	name := ""
+	for _, setting := range []string{"facility", "metro", "plan"} {
+		if text, ok := place[setting].(string); ok {
+			name = joined(name, text)
+		}
+	}
+	return cmp.Or(name, otherwise)
+}
+
+func joined(name, word string) string {
+	if name == "" {
+		return word
+	}
+	return name + "/" + word
+}
+
+// join puts settings together; what comes later counts.
+func join(parts ...map[string]any) map[string]any {
+	all := map[string]any{}
+	for _, part := range parts {
+		for name, value := range part {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// spec is a digest of all that a server is made of. Of a module that comes with
+// hangar its name alone counts: a new hangar is no reason to replace machines.
+func (b *builder) spec(p state.Pool, m tfmodules.Module, settings map[string]any) string {
+	module := m.Folder()
+	if b.shipped[m.Name] {
+		module = m.Name
+	}
+	agent := ""
+	if b.env.Agent != nil {
+		agent = b.env.Agent(p)
+	}
+	text, err := json.Marshal([]any{module, settings, agent, p.Concurrency})
+	if err != nil {
+		panic(err) // settings are of types that JSON has
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,5 @@
+-- Pools in a file: what a server costs an hour, and what it was made of.
+
+ALTER TABLE servers ADD COLUMN price REAL NOT NULL DEFAULT 0;
+ALTER TABLE servers ADD COLUMN spec  TEXT NOT NULL DEFAULT '';
+CREATE INDEX servers_price ON servers (stopped) WHERE price > 0;
