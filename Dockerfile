@@ -20,7 +20,7 @@ COPY --from=terraform /bin/terraform /usr/local/bin/terraform
 COPY --from=build /hangar /usr/local/bin/hangar
 ENV DRONE_DATA=/data
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8080 80 443
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["hangar"]
 CMD ["serve"]

@@ -115,7 +115,11 @@ func askServer(ctx context.Context, cfg Config, method, url string) (io.ReadClos
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+cfg.ServerToken)
-	answer, err := http.DefaultClient.Do(request)
+	client, err := localClient(cfg.Data, url)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("ask the running hangar: %w", err)
 	}

@@ -99,11 +99,22 @@ type Config struct {
 	Data               string        `env:"DRONE_DATA" envDefault:"data" help:"data folder (/data in the image)"`
 	DatabaseDriver     string        `env:"DRONE_DATABASE_DRIVER" envDefault:"sqlite3" help:"sqlite3, and nothing else"`
 	DatabaseDatasource string        `env:"DRONE_DATABASE_DATASOURCE" help:"database file (database.sqlite in the data folder)"`
+	DatabaseMaxIdle    int           `env:"DRONE_DATABASE_MAX_IDLE" envDefault:"0" help:"as in drone/autoscaler; no effect with sqlite"`
+	DatabaseMaxLife    time.Duration `env:"DRONE_DATABASE_MAX_LIFETIME" envDefault:"0s" help:"as in drone/autoscaler; no effect with sqlite"`
 	Keep               time.Duration `env:"DRONE_KEEP" envDefault:"720h" help:"how long the records of servers that are gone are kept"`
 
-	HTTPHost string `env:"DRONE_HTTP_HOST" help:"public host name of hangar, as in drone/autoscaler; it has no effect without TLS, and does not choose the address to listen on"`
-	HTTPPort string `env:"DRONE_HTTP_PORT" envDefault:":8080" help:"port to listen on, or address and port"`
-	HTTPRoot string `env:"DRONE_HTTP_ROOT" envDefault:"/" help:"path below which everything is served"`
+	HTTPProto string `env:"DRONE_HTTP_PROTO" envDefault:"http" help:"as in drone/autoscaler: http or https, and without effect; the settings of TLS decide"`
+	HTTPHost  string `env:"DRONE_HTTP_HOST" help:"public host name of hangar, which DRONE_TLS_AUTOCERT needs; it does not choose the address to listen on"`
+	HTTPPort  string `env:"DRONE_HTTP_PORT" help:"port to listen on, or address and port (:8080, with TLS :443)"`
+	HTTPRoot  string `env:"DRONE_HTTP_ROOT" envDefault:"/" help:"path below which everything is served"`
+
+	TLSAutocert bool   `env:"DRONE_TLS_AUTOCERT" envDefault:"false" help:"serve HTTPS with certificates for DRONE_HTTP_HOST from Let's Encrypt, whose terms are accepted by that; port 443 of that host must lead here, and port 80 should"`
+	TLSCert     string `env:"DRONE_TLS_CERT" help:"serve HTTPS with the certificate in this file (PEM, with the chain); read again when it changes"`
+	TLSKey      string `env:"DRONE_TLS_KEY" help:"file with its key"`
+
+	UIUsername string `env:"DRONE_UI_USERNAME" help:"user name for the pages; there are none yet"`
+	UIPassword string `env:"DRONE_UI_PASSWORD" help:"password for the pages"`
+	UIRealm    string `env:"DRONE_UI_REALM" envDefault:"Autoscaler" help:"what browsers call the pages when they ask for the password"`
 
 	TerraformBinary     string   `env:"DRONE_TERRAFORM_BINARY" help:"terraform (1.7 or newer) or tofu (1.8 or newer); found on PATH, else installed"`
 	TerraformVersion    string   `env:"DRONE_TERRAFORM_VERSION" envDefault:"1.11.4" help:"version of terraform that is installed where none is found"`
@@ -124,7 +135,9 @@ type Config struct {
 	StateKeep     StateKeep     `env:"DRONE_STATE_KEEP" envDefault:"100,2160h" help:"how many states of a stack are kept, and for how long: a number, a duration, or both; the newest one always"`
 
 	ShutdownGrace time.Duration `env:"DRONE_SHUTDOWN_GRACE" envDefault:"10m" help:"how long a stopping hangar waits for applies in flight"`
-	LogsDebug     bool          `env:"DRONE_LOGS_DEBUG" envDefault:"false" help:"log more"`
+	LogsDebug     bool          `env:"DRONE_LOGS_DEBUG" envDefault:"false" help:"log more: every request and every pass (in drone/autoscaler the default is true)"`
+	LogsTrace     bool          `env:"DRONE_LOGS_TRACE" envDefault:"false" help:"log still more: every question that is put to Drone, never with its headers"`
+	LogsPretty    bool          `env:"DRONE_LOGS_PRETTY" envDefault:"false" help:"log text for people; a line of JSON per entry, unless set"`
 }
 
 // StateKeep is how many state versions of a stack are kept, and for how long.
@@ -148,7 +161,7 @@ func (c Config) ServerURL() string { return c.ServerProto + "://" + c.ServerHost
 // secrets are the values that must not be seen anywhere. Values of the agents'
 // environment are among them where they are long enough to be one.
 func (c Config) secrets(environ map[string]string, agent []string) []string {
-	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey}
+	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword}
 	for _, name := range c.TerraformEnv {
 		secrets = append(secrets, environ[name])
 	}
@@ -238,8 +251,7 @@ func (c Config) mistakes() []string {
 	}
 
 	oneOf("DRONE_DATABASE_DRIVER", c.DatabaseDriver, "sqlite3")
-	wrong(!isPort(c.HTTPPort), "DRONE_HTTP_PORT=%s: want a port such as :8080, or an address and a port such as 127.0.0.1:8080", c.HTTPPort)
-	wrong(!isRoot(c.HTTPRoot), "DRONE_HTTP_ROOT=%s: want a path that begins with /, such as /hangar", c.HTTPRoot)
+	found = append(found, c.frontMistakes()...)
 	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
 	if _, err := terraform.Environment(func(string) (string, bool) { return "", false }, c.TerraformEnv); err != nil {
 		wrong(true, "DRONE_TERRAFORM_ENV=%s: %v", list(c.TerraformEnv), err)

@@ -43,7 +43,10 @@ func TestDefaults(t *testing.T) {
 		{"billing period", c.PoolBillingPeriod, time.Duration(0)},
 		{"interval", c.Interval, 10 * time.Second},
 		{"plan", c.PacketPlan, []string{"baremetal_0"}},
-		{"port", c.HTTPPort, ":8080"},
+		{"port", c.listen(), ":8080"},
+		{"https", []any{c.secure(), c.HTTPProto, c.HTTPRoot}, []any{false, "http", "/"}},
+		{"logs", []any{c.LogsDebug, c.LogsTrace, c.LogsPretty}, []any{false, false, false}},
+		{"pages", []any{c.UIUsername, c.UIPassword, c.UIRealm}, []any{"", "", "Autoscaler"}},
 		{"stack size", c.TerraformStackSize, 25},
 		{"keep", c.Keep, 30 * 24 * time.Hour},
 		{"grace", c.ShutdownGrace, 10 * time.Minute},
@@ -142,6 +145,13 @@ func TestMistakes(t *testing.T) {
 		{"DRONE_DATABASE_DRIVER=mysql", "DRONE_DATABASE_DRIVER=mysql: want sqlite3"},
 		{"DRONE_HTTP_PORT=http", "DRONE_HTTP_PORT=http: want a port such as :8080"},
 		{"DRONE_HTTP_PORT=:99999", "DRONE_HTTP_PORT=:99999: want a port"},
+		{"DRONE_HTTP_PROTO=ftp", "DRONE_HTTP_PROTO=ftp: want http or https"},
+		{"DRONE_TLS_CERT=/a", "DRONE_TLS_CERT=/a: set DRONE_TLS_KEY"},
+		{"DRONE_TLS_KEY=/a", "DRONE_TLS_KEY=/a: belongs to DRONE_TLS_CERT, which is not set"},
+		{"DRONE_TLS_AUTOCERT=true", "DRONE_TLS_AUTOCERT=true: set DRONE_HTTP_HOST to the public host name"},
+		{"DRONE_UI_USERNAME=root", "DRONE_UI_USERNAME=root: set DRONE_UI_PASSWORD"},
+		{"DRONE_UI_PASSWORD=correct-horse", "DRONE_UI_PASSWORD is set: set DRONE_UI_USERNAME"},
+		{"DRONE_DATABASE_MAX_IDLE=none", "DRONE_DATABASE_MAX_IDLE=none: not a whole number"},
 		{"DRONE_HTTP_ROOT=hangar", "DRONE_HTTP_ROOT=hangar: want a path that begins with /"},
 		{"DRONE_TERRAFORM_STACK_SIZE=0", "DRONE_TERRAFORM_STACK_SIZE=0: want 1 or more"},
 		{"DRONE_TERRAFORM_APPROVAL=all", "DRONE_TERRAFORM_APPROVAL=all: want auto"},
@@ -225,13 +235,6 @@ func TestAliases(t *testing.T) {
 		if aliases[name] != "" || !known(name) {
 			t.Errorf("%s stands for %s, which is no setting", alias, name)
 		}
-	}
-}
-
-func TestUnknownSettings(t *testing.T) {
-	got := unknown(guide("DRONE_POOL_MAXIMUM=3", "DRONE_RUNNER_ENV_FILE=/f", "PATH=/bin"))
-	if want := []string{"DRONE_POOL_MAXIMUM"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("unknown = %v, want %v", got, want)
 	}
 }
 

@@ -217,18 +217,6 @@ func settingsTable() string {
 	return b.String()
 }
 
-// unknown lists the DRONE_ variables in environ that have no effect.
-func unknown(environ map[string]string) []string {
-	var names []string
-	for name := range environ {
-		if strings.HasPrefix(name, "DRONE_") && !known(name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 func known(name string) bool {
 	return aliases[name] != "" || slices.ContainsFunc(settings(), func(s setting) bool { return s.name == name })
 }

@@ -124,7 +124,7 @@ func (w *world) environ(more ...string) map[string]string {
 		// Under -race every provider would linger for a second.
 		"GORACE": "atexit_sleep_ms=0", "DRONE_TERRAFORM_ENV": "GORACE",
 		"DRONE_TERRAFORM_MIRROR": w.mirror, "DRONE_DATA": w.data, "DRONE_HTTP_PORT": "127.0.0.1:0",
-		"DRONE_SSH_PORT": w.ssh, "DRONE_INSTALL_CHECK_INTERVAL": "200ms",
+		"DRONE_LOGS_PRETTY": "true", "DRONE_SSH_PORT": w.ssh, "DRONE_INSTALL_CHECK_INTERVAL": "200ms",
 	})
 	for _, m := range more {
 		name, value, _ := strings.Cut(m, "=")
@@ -246,14 +246,14 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-var serving = regexp.MustCompile(`msg=serving address=(\S+)`)
+var serving = regexp.MustCompile(`msg=serving address=(\S+) proto=(\S+)`)
 
 // address waits for the line that tells where hangar listens.
 func (l *logged) address(t testing.TB) string {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if m := serving.FindStringSubmatch(l.String()); m != nil {
-			return fmt.Sprintf("http://%s", m[1])
+			return fmt.Sprintf("%s://%s", m[2], m[1])
 		}
 	}
 	t.Fatalf("hangar does not serve:\n%s", l)

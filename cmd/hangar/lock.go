@@ -93,5 +93,5 @@ func baseURL(cfg Config, addr net.Addr) string {
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port) + strings.TrimSuffix(cfg.HTTPRoot, "/")
+	return cfg.scheme() + "://" + net.JoinHostPort(host, port) + strings.TrimSuffix(cfg.HTTPRoot, "/")
 }

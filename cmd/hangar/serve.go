@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,9 +37,10 @@ func (serveCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	log := newLog(p.stderr, cfg.LogsDebug)
-	for _, name := range unknown(p.environ) {
-		log.Warn("unknown setting; hangar serve --help lists the known ones", "name", name)
+	log := newLog(p.stderr, cfg)
+	warnOfUnknown(log, p.environ)
+	if cfg.UIPassword != "" {
+		log.Info("DRONE_UI_USERNAME and DRONE_UI_PASSWORD have no effect: there are no pages yet")
 	}
 	for _, name := range cfg.TerraformEnv {
 		if _, set := p.environ[name]; !set {
@@ -53,14 +53,6 @@ func (serveCommand) Run(p *program) error {
 	}
 	defer s.close()
 	return s.run(p.ctx)
-}
-
-func newLog(w io.Writer, debug bool) *slog.Logger {
-	level := slog.LevelInfo
-	if debug {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 // service is a running hangar: its parts, wired.
@@ -76,6 +68,7 @@ type service struct {
 	agents     *reconciler.Agents // nil without SSH
 	machines   *machines          // nil without SSH
 	listener   net.Listener
+	front      *front // nil: plain HTTP
 	handler    http.Handler
 	close      func()
 }
@@ -103,6 +96,10 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		return nil, err
 	}
 	poolSource, err := cfg.pools(environ, agents, log)
+	if err != nil {
+		return nil, err
+	}
+	front, err := cfg.front(log)
 	if err != nil {
 		return nil, err
 	}
@@ -164,17 +161,25 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	} else if ended > 0 {
 		log.Info("provider processes that an earlier hangar left behind were ended", "processes", ended)
 	}
-	listener, err := net.Listen("tcp", listenAddress(cfg.HTTPPort))
+	listener, err := net.Listen("tcp", cfg.listen())
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w; set DRONE_HTTP_PORT to a free port", err)
 	}
 	closers = append(closers, func() { listener.Close() })
+	if front != nil {
+		if err := front.tell(cfg.Data); err != nil {
+			return nil, err
+		}
+	}
 	if err := lock.tell(baseURL(cfg, listener.Addr())); err != nil {
 		return nil, err
 	}
 
-	s.listener = listener
+	s.listener, s.front = listener, front
 	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
+	if cfg.LogsTrace {
+		queue.HTTP.Transport = traced{queue.HTTP.Transport, log}
+	}
 	s.reconciler = reconciler.New(queue, store, poolSource)
 	poolSource.Changed = s.reconciler.Poke
 	s.reconciler.StackSize, s.reconciler.Interval, s.reconciler.Log = cfg.TerraformStackSize, cfg.Interval, log
@@ -218,14 +223,8 @@ func (c Config) sshFolder() string { return filepath.Join(c.Data, "ssh") }
 // applies in flight, as long as the grace lasts; REST answers meanwhile.
 func (s *service) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
-	server := api.NewServer(s.listener.Addr().String(), s.handler)
-	defer server.Close()
-	go func() {
-		if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			fail(fmt.Errorf("serve: %w", err))
-		}
-	}()
-	s.log.Info("serving", "address", s.listener.Addr().String())
+	defer s.serveOn(s.listener, fail)()
+	s.log.Info("serving", "address", s.listener.Addr().String(), "proto", s.cfg.scheme())
 
 	loops, loopCtx := errgroup.WithContext(ctx)
 	loops.Go(func() error { return s.reconciler.Run(loopCtx) })

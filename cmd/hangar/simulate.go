@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -158,7 +157,7 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	if err != nil {
 		return err
 	}
-	out, err := c.output(p, data)
+	out, err := c.output(p, data, cfg)
 	if err != nil {
 		return err
 	}
@@ -167,7 +166,7 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 		return err
 	}
 	defer s.close()
-	url := "http://" + s.listener.Addr().String() + strings.TrimSuffix(cfg.HTTPRoot, "/")
+	url := baseURL(cfg, s.listener.Addr())
 	token := cfg.ServerToken
 	if p.environ["DRONE_SERVER_TOKEN"] == token { // perhaps a real one
 		token = "$DRONE_SERVER_TOKEN"
@@ -206,7 +205,7 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 // say. What they do not say is quick, so that something is to be seen.
 func (c simulateCommand) environ(user map[string]string, world simulation, data string) (map[string]string, error) {
 	env := map[string]string{
-		"DRONE_POOL_MIN_AGE": "0s", "DRONE_POOL_IDLE": "2s", "DRONE_POOL_BILLING_PERIOD": "0s",
+		"DRONE_LOGS_PRETTY": "true", "DRONE_POOL_MIN_AGE": "0s", "DRONE_POOL_IDLE": "2s", "DRONE_POOL_BILLING_PERIOD": "0s",
 		"DRONE_INTERVAL": "500ms", "DRONE_PACKET_PLAN": "c3.small.x86",
 		"DRONE_INSTALL_CHECK_INTERVAL": "200ms", "DRONE_TERRAFORM_SETTLE": "10s",
 	}
@@ -240,7 +239,7 @@ type output struct {
 	draw func(ctx context.Context, world simulation, store records, began time.Time)
 }
 
-func (c simulateCommand) output(p *program, data string) (output, error) {
+func (c simulateCommand) output(p *program, data string, cfg Config) (output, error) {
 	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if err := os.MkdirAll(data, 0o700); err != nil {
 			return output{}, fmt.Errorf("make the data folder: %w", err)
@@ -250,7 +249,7 @@ func (c simulateCommand) output(p *program, data string) (output, error) {
 			return output{}, fmt.Errorf("open the log: %w", err)
 		}
 		picture := &display{out: f, width: func() int { w, _, _ := term.GetSize(int(f.Fd())); return w }}
-		return output{newLog(file, false), picture.run}, nil
+		return output{newLog(file, cfg), picture.run}, nil
 	}
-	return output{newLog(p.stderr, false), func(context.Context, simulation, records, time.Time) {}}, nil
+	return output{newLog(p.stderr, cfg), func(context.Context, simulation, records, time.Time) {}}, nil
 }
