@@ -14,7 +14,7 @@ import (
 func TestRoutes(t *testing.T) {
 	const (
 		server = `{"id":"d-1","provider":"packet","state":"running","name":"agent-aaaaaaaa","image":"ubuntu_24_04","region":"ewr1",` +
-			`"size":"c3.small.x86","address":"203.0.113.7","capacity":2,"secret":"","error":"","ca_key":null,"ca_cert":null,"tls_key":null,"tls_cert":null,` +
+			`"size":"c3.small.x86","platform":"","address":"203.0.113.7","capacity":2,"secret":"","error":"","ca_key":null,"ca_cert":null,"tls_key":null,"tls_cert":null,` +
 			`"created":1795447724,"updated":1795447784,"started":1795447784,"stopped":0,` +
 			`"pool":"default","stack":"s1","reason":"it takes stages","private_address":"10.0.0.7","progress":null,"condemned":false,"machine":"agent-aaaaaaaa","absent":"","sought_until":0,` +
 			`"setup":"","began":0,"active":0,"reached":0,"told":0,"unreachable":0}`

@@ -30,6 +30,7 @@ type server struct {
 	Image    string      `json:"image"`
 	Region   string      `json:"region"`
 	Size     string      `json:"size"`
+	Platform string      `json:"platform"` // always empty, as there
 	Address  string      `json:"address"`
 	Capacity int         `json:"capacity"`
 	Secret   string      `json:"secret"`   // always empty
