@@ -135,7 +135,7 @@ type Config struct {
 	StateKeep     StateKeep     `env:"DRONE_STATE_KEEP" envDefault:"100,2160h" help:"how many states of a stack are kept, and for how long: a number, a duration, or both; the newest one always"`
 
 	ShutdownGrace time.Duration `env:"DRONE_SHUTDOWN_GRACE" envDefault:"10m" help:"how long a stopping hangar waits for applies in flight"`
-	LogsDebug     bool          `env:"DRONE_LOGS_DEBUG" envDefault:"false" help:"log more: every request and every pass (in drone/autoscaler the default is true)"`
+	LogsDebug     bool          `env:"DRONE_LOGS_DEBUG" envDefault:"false" help:"log more, such as every request to hangar (in drone/autoscaler the default is true)"`
 	LogsTrace     bool          `env:"DRONE_LOGS_TRACE" envDefault:"false" help:"log still more: every question that is put to Drone, never with its headers"`
 	LogsPretty    bool          `env:"DRONE_LOGS_PRETTY" envDefault:"false" help:"log text for people; a line of JSON per entry, unless set"`
 }

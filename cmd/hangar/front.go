@@ -92,7 +92,16 @@ func (c Config) front(log *slog.Logger) (*front, error) {
 	if c.TLSAutocert {
 		// The folder is that of drone/autoscaler's image: what it has is used on.
 		m := certs.Autocert(c.HTTPHost, filepath.Join(c.Data, "golang-autocert"))
-		return &front{certs.WithLocal(m.TLSConfig(), local), text, m.HTTPHandler(nil), "80"}, nil
+		public := m.TLSConfig()
+		get := public.GetCertificate
+		public.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			cert, err := get(hello)
+			if err != nil && strings.EqualFold(hello.ServerName, c.HTTPHost) {
+				log.Warn("there is no certificate; port 443 of DRONE_HTTP_HOST must lead here from the internet, and port 80 should", "host", c.HTTPHost, "error", err)
+			}
+			return cert, err
+		}
+		return &front{certs.WithLocal(public, local), text, m.HTTPHandler(nil), "80"}, nil
 	}
 	files, err := certs.Read(c.TLSCert, c.TLSKey)
 	if err != nil {

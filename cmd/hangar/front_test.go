@@ -247,6 +247,19 @@ func TestAutocertWiring(t *testing.T) {
 	if _, err := tls.Dial("tcp", address, &tls.Config{ServerName: "other.example.com", InsecureSkipVerify: true}); err == nil {
 		t.Error("a certificate for another host is shown")
 	}
+	if strings.Contains(log.String(), "there is no certificate") {
+		t.Errorf("what strangers ask for is told:\n%s", log)
+	}
+	// What is kept cannot be read: no authority needs to be asked to see it fail.
+	if err := os.MkdirAll(filepath.Join(c.Data, "golang-autocert", "hangar.example.com"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tls.Dial("tcp", address, &tls.Config{ServerName: "hangar.example.com", InsecureSkipVerify: true}); err == nil {
+		t.Error("a certificate that nobody issued is shown")
+	}
+	if !strings.Contains(log.String(), `msg="there is no certificate; port 443 of DRONE_HTTP_HOST must lead here`) {
+		t.Errorf("it is not told why there is no certificate:\n%s", log)
+	}
 	conn, err := tls.Dial("tcp", address, &tls.Config{ServerName: certs.LocalName, InsecureSkipVerify: true, NextProtos: []string{"acme-tls/1"}})
 	if err != nil || conn.ConnectionState().NegotiatedProtocol != "acme-tls/1" {
 		t.Errorf("TLS-ALPN-01: %v", err)
