@@ -15,7 +15,6 @@ import (
 	"hangar/reconciler/simulator"
 	"hangar/reconciler/terraform"
 	"hangar/state"
-	"hangar/tfmodules"
 )
 
 // ofOthers are the variables that have their own tests where they take effect.
@@ -126,16 +125,12 @@ func TestAutoscalerEnvironment(t *testing.T) {
 	}
 	defer s.close()
 	runner := s.keeper.Folders.(*terraform.Runner)
-	module, err := tfmodules.Shipped("packet")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pools := c.pools(module)
+	pools := s.pools.At(time.Now()).Pools
 	if len(pools) != 1 || len(pools[0].Candidates) != 1 {
 		t.Fatalf("pools %+v", pools)
 	}
 	pool, settings := pools[0], pools[0].Candidates[0].Settings
-	userData, err := runner.UserData(state.Server{Name: "metal-b", Capacity: pool.Concurrency})
+	userData, err := runner.UserData(state.Server{Name: "metal-b", Pool: pool.Name, Capacity: pool.Concurrency})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,12 +167,12 @@ func TestAutoscalerEnvironment(t *testing.T) {
 		{"DRONE_AGENT_ENV_FILE", born("NO_PROXY=company.com\n"), true},
 		{"DRONE_AGENT_VOLUMES", born("--volume /srv/cache:/cache "), true},
 		{"DRONE_AGENT_PUBLISHED_PORTS", born("--publish 8080:80 "), true},
-		{"DRONE_AGENT_NAME_PREFIX", plain.pools(module)[0].NamePrefix, "builder-"},
+		{"DRONE_AGENT_NAME_PREFIX", plain.poolEnvironment(environ, &agents{}).Pool.NamePrefix, "builder-"},
 		{"DRONE_RUNNER_VOLUMES", born("DRONE_RUNNER_VOLUMES=/srv/mirror:/mirror\n"), true},
 		{"DRONE_RUNNER_DEVICES", born("DRONE_RUNNER_DEVICES=/dev/kvm:/dev/kvm\n"), true},
 		{"DRONE_RUNNER_PRIVILEGED", born("DRONE_RUNNER_PRIVILEGED_IMAGES=plugins/docker\n"), true},
 		{"DRONE_RUNNER_ENVFILE", born("DRONE_RUNNER_ENV_FILE=/etc/builds.env\n"), true},
-		{"DRONE_PACKET_APIKEY", runner.Env["METAL_AUTH_TOKEN"], "12345678"},
+		{"DRONE_PACKET_APIKEY", runner.Keys()["packet"]["METAL_AUTH_TOKEN"], "12345678"},
 		{"DRONE_PACKET_PROJECT_ID", settings["project_id"], "5b590e4f-be96-4400-ae32-c315ee67964d"},
 		{"DRONE_PACKET_FACILITY", settings["facility"], "sjc1"},
 		{"DRONE_PACKET_PLAN", settings["plan"], "c2.large.arm"},
