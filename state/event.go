@@ -1,0 +1,60 @@
+package state
+
+import "time"
+
+// EventKind is what has happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	ServerCreated   EventKind = "server.created"         // it runs, for the first time
+	ServerDestroyed EventKind = "server.destroyed"       // its device is gone: the provider's list shows it no more
+	ServerError     EventKind = "server.error"           // it went wrong
+	PoolHeld        EventKind = "pool.held"              // a pool's creates are held back by its budget or by failures
+	PoolReleased    EventKind = "pool.held.ended"        // they are no more
+	PlanRefused     EventKind = "plan.refused"           // the guard refused a plan
+	FindingBegan    EventKind = "finding"                // a sweep found a difference that it had not found before
+	FindingEnded    EventKind = "finding.ended"          // it is found no more
+	DrainOverdue    EventKind = "drain.overdue"          // a server has waited for its builds for very long
+	StagesUnmatched EventKind = "stages.unmatched"       // stages wait that no pool may run
+	StagesMatched   EventKind = "stages.unmatched.ended" // they wait no more
+)
+
+// Event is something that the world outside may want to be told of. What does
+// not apply to its kind is empty.
+type Event struct {
+	ID       string    `json:"id"` // unique, also among installations; the same however often it is told
+	Kind     EventKind `json:"event"`
+	At       time.Time `json:"at"`
+	Instance string    `json:"instance"` // the installation
+
+	Pool   string `json:"pool,omitempty"`
+	Server string `json:"server,omitempty"`
+	Stack  string `json:"stack,omitempty"`
+	Phase  Phase  `json:"phase,omitempty"`  // the server's, then
+	Reason string `json:"reason,omitempty"` // in words
+	Error  string `json:"error,omitempty"`  // what went wrong, in words
+
+	Provider string    `json:"provider,omitempty"`
+	Region   string    `json:"region,omitempty"`
+	Size     string    `json:"size,omitempty"`
+	Device   string    `json:"device,omitempty"` // id
+	Address  string    `json:"address,omitempty"`
+	Created  time.Time `json:"created,omitzero"` // the server was decided
+	Started  time.Time `json:"started,omitzero"` // it has been running since
+
+	Held    string      `json:"held,omitempty"`    // what holds the pool back: budget, backoff
+	Run     int64       `json:"run,omitempty"`     // whose plan was refused
+	Finding FindingKind `json:"finding,omitempty"` // what was found
+	Action  string      `json:"action,omitempty"`  // what is done about it, in words
+	Asks    string      `json:"asks,omitempty"`    // what the stages ask for
+	Stages  []int64     `json:"stages,omitempty"`  // their ids
+
+	Seq int64 `json:"-"` // its place in the order of events
+}
+
+// Watch says what counts as news when events are gathered.
+type Watch struct {
+	Overdue time.Duration // a drain that takes longer is an event
+	Calm    time.Duration // what holds a pool back, and stages that match no pool, have ended when they were not seen for so long
+}

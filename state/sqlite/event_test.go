@@ -1,0 +1,357 @@
+package sqlite
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"hangar/reconciler/scale"
+	"hangar/state"
+)
+
+var watch = state.Watch{Overdue: time.Hour, Calm: time.Minute}
+
+// told is a store whose events a target called hook is told.
+func told(t *testing.T) *Store {
+	t.Helper()
+	s := newStore(t)
+	must(t, s.SetTargets(t.Context(), []string{"hook"}, start, watch))
+	return s
+}
+
+// news gathers, and returns and takes off what a target is to be told.
+func news(t *testing.T, s *Store, at time.Time, target string) []state.Event {
+	t.Helper()
+	_, err := s.Gather(t.Context(), at, watch)
+	must(t, err)
+	events, err := s.Events(t.Context(), target, 100)
+	must(t, err)
+	if len(events) > 0 {
+		must(t, s.Told(t.Context(), target, events[len(events)-1].Seq))
+	}
+	return events
+}
+
+// kinds are the kinds of events, with what each is about.
+func kinds(events []state.Event) []string {
+	list := []string{}
+	for _, e := range events {
+		about := e.Server
+		switch {
+		case e.Held != "":
+			about = e.Pool + " " + e.Held
+		case e.Asks != "":
+			about = e.Asks
+		case e.Run != 0:
+			about = e.Stack
+		}
+		list = append(list, string(e.Kind)+" "+about)
+	}
+	return list
+}
+
+func rows(t *testing.T, s *Store, table string) (n int64) {
+	t.Helper()
+	must(t, s.writer.QueryRow("SELECT count(*) FROM "+table).Scan(&n))
+	return n
+}
+
+func TestEventsOfServers(t *testing.T) {
+	s := told(t)
+	_, err := s.Instance(t.Context(), "here")
+	must(t, err)
+	grow(t, s, start, "s1", "a", "b")
+	applied(t, s, start.Add(time.Minute), "s1")
+	events := news(t, s, start.Add(2*time.Minute), "hook")
+	wantEqual(t, "events", kinds(events), []string{"server.created a", "server.created b"})
+	a := events[0]
+	want := state.Event{
+		ID: a.ID, Seq: a.Seq, Kind: state.ServerCreated, At: after(time.Minute), Instance: "here", Pool: "default", Server: "a", Stack: "s1",
+		Phase: state.Running, Reason: "runs", Provider: "packet", Region: "ewr1", Size: "c3", Device: "id-a", Address: "192.0.2.1",
+		Created: after(0), Started: after(time.Minute),
+	}
+	wantEqual(t, "event", a, want)
+	if len(a.ID) < 20 || a.ID == events[1].ID {
+		t.Errorf("ids %q and %q", a.ID, events[1].ID)
+	}
+
+	// Put back to work it is no new server, and out of its stack not yet gone.
+	moveTo(t, s, start, "a", state.Shutdown)
+	moveTo(t, s, start, "a", state.Running)
+	moveTo(t, s, start, "a", state.Stopping)
+	wantEqual(t, "events on its way", kinds(news(t, s, start, "hook")), []string{})
+	applied(t, s, start.Add(time.Hour), "s1")
+	events = news(t, s, start.Add(2*time.Hour), "hook")
+	wantEqual(t, "events at its end", kinds(events), []string{"server.destroyed a"})
+	if e := events[0]; e.Phase != state.Stopped || e.Reason != "destroyed" || !e.At.Equal(after(time.Hour)) || e.Device != "id-a" {
+		t.Errorf("event %+v", e)
+	}
+
+	grow(t, s, start, "s2", "c")
+	moveTo(t, s, start, "c", state.Stopped) // never had a device
+	wantEqual(t, "events of one that never was", kinds(news(t, s, start, "hook")), []string{})
+	for _, table := range []string{"occurrences", "events"} {
+		if n := rows(t, s, table); n != 0 {
+			t.Errorf("%d rows are left in %s", n, table)
+		}
+	}
+}
+
+// An adopted machine runs from the beginning of its record.
+func TestEventOfAnAdoptedServer(t *testing.T) {
+	s := told(t)
+	found := serverOf("a", "s1")
+	found.Phase, found.Device, found.Started = state.Running, deviceOf("a"), start
+	must(t, s.Commit(t.Context(), state.Changes{At: start, Stacks: []state.Stack{stackOf("s1")}, Servers: []state.Server{found}}))
+	events := news(t, s, start, "hook")
+	wantEqual(t, "events", kinds(events), []string{"server.created a"})
+	wantEqual(t, "device", events[0].Device, "id-a")
+}
+
+// An error is told when terraform has said why, and in order with what follows.
+func TestEventOfAnError(t *testing.T) {
+	s := told(t)
+	grow(t, s, start, "s1", "a", "b")
+	run := applying(t, s, start, "s1")
+	d := deviceOf("b")
+	must(t, s.Advance(t.Context(), state.Outcome{Server: "a", Phase: state.Failed, Error: "terraform says why later"}, start))
+	must(t, s.Advance(t.Context(), state.Outcome{Server: "b", Phase: state.Running, Device: &d}, start))
+	wantEqual(t, "events while the run goes on", kinds(news(t, s, start, "hook")), []string{"server.created b"})
+
+	must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunErrored, At: start.Add(time.Minute),
+		Servers: []state.Outcome{{Server: "a", Phase: state.Failed, Absent: state.Refused, Error: "422 no capacity"}}}))
+	events := news(t, s, start, "hook")
+	wantEqual(t, "events when it has ended", kinds(events), []string{"server.error a"})
+	if e := events[0]; e.Error != "422 no capacity" || e.Phase != state.Failed || !e.At.Equal(after(0)) {
+		t.Errorf("event %+v", e)
+	}
+}
+
+func TestEventsOfRefusedPlans(t *testing.T) {
+	s := told(t)
+	grow(t, s, start, "s1", "a")
+	refuse := func(verdict string) []string {
+		t.Helper()
+		run, _ := begin(t, s, start, "s1")
+		must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunRefused, At: start, Verdict: verdict}))
+		events := news(t, s, start, "hook")
+		for _, e := range events {
+			if e.Reason != verdict || e.Run != run.ID || e.Pool != "default" {
+				t.Errorf("event %+v", e)
+			}
+		}
+		return kinds(events)
+	}
+	wantEqual(t, "a refusal", refuse("it replaces a"), []string{"plan.refused s1"})
+	wantEqual(t, "the same again", refuse("it replaces a"), []string{})
+	wantEqual(t, "for another reason", refuse("it changes b"), []string{"plan.refused s1"})
+	must(t, s.Commit(t.Context(), state.Changes{At: start, Moves: []state.Move{{Server: "a", From: state.Pending, To: state.Stopped}}}))
+	wantEqual(t, "no more events", kinds(news(t, s, start, "hook")), []string{})
+	if _, _, err := s.BeginRun(t.Context(), "s1", start); err != nil { // nothing to do: converged
+		t.Fatal(err)
+	}
+	news(t, s, start, "hook")
+	if n := rows(t, s, "conditions"); n != 0 {
+		t.Errorf("%d conditions are left", n)
+	}
+}
+
+func TestEventsOfFindings(t *testing.T) {
+	s := told(t)
+	sweep := func(at time.Duration, found ...state.Finding) []state.Event {
+		t.Helper()
+		must(t, s.Commit(t.Context(), state.Changes{At: start.Add(at), Swept: true, Findings: found}))
+		return news(t, s, start.Add(at), "hook")
+	}
+	orphan := state.Finding{Kind: state.Orphan, Device: "d1", Server: "x", Detail: "in no record", Action: "destroyed when confirmed"}
+	events := sweep(0, orphan)
+	wantEqual(t, "a new one", kinds(events), []string{"finding x"})
+	if e := events[0]; e.Finding != state.Orphan || e.Device != "d1" || e.Reason != "in no record" || e.Action != "destroyed when confirmed" {
+		t.Errorf("event %+v", e)
+	}
+	wantEqual(t, "the same again", kinds(sweep(time.Minute, orphan)), []string{})
+	wantEqual(t, "its end", kinds(sweep(2*time.Minute)), []string{"finding.ended x"})
+	wantEqual(t, "nothing", kinds(sweep(3*time.Minute)), []string{})
+	wantEqual(t, "once more", kinds(sweep(4*time.Minute, orphan)), []string{"finding x"})
+}
+
+func decide(t *testing.T, s *Store, at time.Duration, d state.Decision) {
+	t.Helper()
+	d.At = start.Add(at)
+	must(t, s.Commit(t.Context(), state.Changes{At: d.At, Decision: &d}))
+}
+
+func held(by string) state.Decision {
+	return state.Decision{Pools: []state.PoolDecision{{Pool: "default", Held: by, Reason: "because of " + by}}}
+}
+
+func TestEventsOfConditions(t *testing.T) {
+	s := told(t)
+	at := func(d time.Duration) []string { t.Helper(); return kinds(news(t, s, start.Add(d), "hook")) }
+
+	decide(t, s, 0, held(scale.HeldMaximum))
+	wantEqual(t, "the maximum is no event", at(0), []string{})
+	decide(t, s, time.Second, held(scale.HeldBackoff))
+	wantEqual(t, "a backoff", at(time.Second), []string{"pool.held default backoff"})
+	wantEqual(t, "the same record again", at(2*time.Second), []string{})
+
+	// The backoff passes, a create is tried, and fails: it has not ended.
+	decide(t, s, 10*time.Second, held(""))
+	grow(t, s, start, "s1", "a")
+	wantEqual(t, "one is tried", at(10*time.Second), []string{})
+	wantEqual(t, "it takes long", at(10*time.Minute), []string{})
+	moveTo(t, s, start, "a", state.Failed)
+	wantEqual(t, "it failed", at(10*time.Minute+time.Second), []string{"server.error a"})
+	decide(t, s, 10*time.Minute+2*time.Second, held(scale.HeldBackoff))
+	wantEqual(t, "held back again", at(12*time.Minute), []string{})
+
+	// While hangar is paused nothing is tried.
+	paused := held(scale.HeldPaused)
+	paused.Paused = true
+	decide(t, s, 13*time.Minute, paused)
+	at(13 * time.Minute)
+	wantEqual(t, "paused", at(20*time.Minute), []string{})
+
+	decide(t, s, 21*time.Minute, held(""))
+	wantEqual(t, "not held back for a moment", at(21*time.Minute), []string{})
+	wantEqual(t, "nor for a while", at(22*time.Minute), []string{"pool.held.ended default backoff"})
+	wantEqual(t, "which is told once", at(30*time.Minute), []string{})
+	decide(t, s, 31*time.Minute, held(scale.HeldBudget))
+	wantEqual(t, "a budget", at(31*time.Minute), []string{"pool.held default budget"})
+
+	d := held(scale.HeldBudget)
+	d.Unmatched = []state.Unmatched{{Stages: []int64{7, 8}, Asks: "linux/arm64", Reason: "the pool default is linux/amd64"}}
+	decide(t, s, 32*time.Minute, d)
+	wantEqual(t, "stages match no pool", at(32*time.Minute), []string{"stages.unmatched linux/arm64"})
+	d.Unmatched[0].Stages = []int64{8, 9}
+	decide(t, s, 33*time.Minute, d)
+	wantEqual(t, "more of them", at(33*time.Minute), []string{})
+	decide(t, s, 34*time.Minute, held(scale.HeldBudget))
+	at(34 * time.Minute)
+	wantEqual(t, "none of them", at(35*time.Minute), []string{"stages.unmatched.ended linux/arm64"})
+}
+
+func TestEventsOfOverdueDrains(t *testing.T) {
+	s := told(t)
+	grow(t, s, start, "s1", "a", "b")
+	applied(t, s, start, "s1")
+	news(t, s, start, "hook")
+	moveTo(t, s, start, "a", state.Shutdown)
+	moveTo(t, s, start.Add(59*time.Minute), "b", state.Shutdown)
+	wantEqual(t, "before its time", kinds(news(t, s, start.Add(59*time.Minute), "hook")), []string{})
+	events := news(t, s, start.Add(61*time.Minute), "hook")
+	wantEqual(t, "at its time", kinds(events), []string{"drain.overdue a"})
+	if e := events[0]; !e.At.Equal(after(time.Hour)) || e.Phase != state.Shutdown || e.Reason != "moved to shutdown" {
+		t.Errorf("event %+v", e)
+	}
+	wantEqual(t, "once", kinds(news(t, s, start.Add(62*time.Minute), "hook")), []string{})
+	moveTo(t, s, start.Add(63*time.Minute), "a", state.Running)
+	moveTo(t, s, start.Add(64*time.Minute), "a", state.Shutdown)
+	news(t, s, start.Add(65*time.Minute), "hook")
+	wantEqual(t, "another drain", kinds(news(t, s, start.Add(125*time.Minute), "hook")), []string{"drain.overdue b", "drain.overdue a"})
+}
+
+// What was before anybody was told is told to nobody.
+func TestOldHistoryIsNotTold(t *testing.T) {
+	s := newStore(t)
+	must(t, s.SetTargets(t.Context(), nil, start, watch))
+	grow(t, s, start, "s1", "a", "b", "c")
+	applied(t, s, start, "s1")
+	moveTo(t, s, start, "a", state.Failed)
+	moveTo(t, s, start, "b", state.Shutdown)
+	orphan := state.Finding{Kind: state.Orphan, Device: "d1"}
+	must(t, s.Commit(t.Context(), state.Changes{At: start, Swept: true, Findings: []state.Finding{orphan}}))
+	d := held(scale.HeldBudget)
+	d.Unmatched = []state.Unmatched{{Stages: []int64{7}, Asks: "linux/arm64"}}
+	decide(t, s, 0, d)
+	if n, err := s.Gather(t.Context(), start.Add(2*time.Hour), watch); err != nil || n != 0 || rows(t, s, "occurrences") != 0 {
+		t.Errorf("%d events, %v; %d occurrences", n, err, rows(t, s, "occurrences"))
+	}
+
+	late := start.Add(3 * time.Hour)
+	must(t, s.SetTargets(t.Context(), []string{"hook"}, late, watch))
+	wantEqual(t, "events of old", kinds(news(t, s, late, "hook")), []string{})
+	moveTo(t, s, late, "c", state.Failed)
+	wantEqual(t, "events of now", kinds(news(t, s, late, "hook")), []string{"server.error c"})
+
+	// A second target begins where it is added, the first goes on.
+	moveTo(t, s, late, "c", state.Stopping)
+	moveTo(t, s, late, "c", state.Stopped)
+	_, err := s.Gather(t.Context(), late, watch)
+	must(t, err)
+	must(t, s.SetTargets(t.Context(), []string{"hook", "slack"}, late, watch))
+	wantEqual(t, "events for the second", kinds(news(t, s, late, "slack")), []string{})
+	if n := rows(t, s, "events"); n != 1 {
+		t.Errorf("%d events are kept for the first, want 1", n)
+	}
+	wantEqual(t, "events for the first", kinds(news(t, s, late, "hook")), []string{"server.destroyed c"})
+	must(t, s.SetTargets(t.Context(), nil, late, watch))
+	for _, table := range []string{"targets", "occurrences", "conditions", "events"} {
+		if n := rows(t, s, table); n != 0 {
+			t.Errorf("%d rows are left in %s for nobody", n, table)
+		}
+	}
+}
+
+// A restart at any point changes neither the events nor who was told of them,
+// and what was not committed did not happen.
+func TestEventsOutliveARestart(t *testing.T) {
+	s := told(t)
+	again := func() {
+		t.Helper()
+		must(t, s.Close())
+		s = openAt(t, s.path)
+		must(t, s.SetTargets(t.Context(), []string{"hook"}, start, watch))
+	}
+	grow(t, s, start, "s1", "a", "b")
+	applied(t, s, start, "s1")
+	decide(t, s, 0, held(scale.HeldBudget))
+	wantCode(t, s.Commit(t.Context(), state.Changes{At: start, Moves: []state.Move{
+		{Server: "a", From: state.Running, To: state.Failed}, {Server: "b", From: state.Pending, To: state.Failed},
+	}}), state.Conflict)
+	again()
+	if n, err := s.Gather(t.Context(), start, watch); err != nil || n != 3 {
+		t.Fatalf("%d events, %v", n, err)
+	}
+	first, err := s.Events(t.Context(), "hook", 100)
+	must(t, err)
+	again()
+	if n, err := s.Gather(t.Context(), start, watch); err != nil || n != 0 {
+		t.Errorf("%d events were recorded twice, %v", n, err)
+	}
+	second, err := s.Events(t.Context(), "hook", 100)
+	must(t, err)
+	wantEqual(t, "events after a restart", second, first)
+	must(t, s.Told(t.Context(), "hook", first[0].Seq))
+	again()
+	third, err := s.Events(t.Context(), "hook", 100)
+	must(t, err)
+	wantEqual(t, "events after one was told", third, first[1:])
+}
+
+func TestOverage(t *testing.T) {
+	s := told(t)
+	must(t, s.SetTargets(t.Context(), []string{"hook", "slack"}, start, watch))
+	for i, name := range []string{"a", "b", "c"} {
+		at := start.Add(time.Duration(i) * time.Hour)
+		grow(t, s, at, "s-"+name, name)
+		applied(t, s, at, "s-"+name)
+		_, err := s.Gather(t.Context(), at, watch)
+		must(t, err)
+	}
+	n, last, err := s.Overage(t.Context(), "hook", start.Add(90*time.Minute))
+	must(t, err)
+	if n != 2 {
+		t.Fatalf("%d are old, want 2", n)
+	}
+	must(t, s.Told(t.Context(), "hook", last))
+	wantEqual(t, "what is left", kinds(news(t, s, start, "hook")), []string{"server.created c"})
+	if n, _, err := s.Overage(t.Context(), "hook", start.Add(90*time.Minute)); err != nil || n != 0 {
+		t.Errorf("%d are old, %v", n, err)
+	}
+	all := news(t, s, start, "slack")
+	wantEqual(t, "what the other is told", kinds(all), []string{"server.created a", "server.created b", "server.created c"})
+	if !slices.IsSortedFunc(all, func(a, b state.Event) int { return int(a.Seq - b.Seq) }) || rows(t, s, "events") != 0 {
+		t.Errorf("order %v; %d events left", all, rows(t, s, "events"))
+	}
+}
