@@ -134,6 +134,13 @@ type Config struct {
 	SweepConfirm  time.Duration `env:"DRONE_SWEEP_CONFIRM" envDefault:"1m" help:"after how long a second sweep must show the same before a machine that nobody knows is removed, or one that is gone is given up"`
 	StateKeep     StateKeep     `env:"DRONE_STATE_KEEP" envDefault:"100,2160h" help:"how many states of a stack are kept, and for how long: a number, a duration, or both; the newest one always"`
 
+	SlackWebhook  string `env:"DRONE_SLACK_WEBHOOK" help:"incoming webhook of a Slack channel that is told of servers, a URL"`
+	SlackCreate   bool   `env:"DRONE_SLACK_CREATE" envDefault:"true" help:"tell Slack when a server runs"`
+	SlackDestroy  bool   `env:"DRONE_SLACK_DESTROY" envDefault:"true" help:"tell Slack when a server was destroyed"`
+	SlackError    bool   `env:"DRONE_SLACK_ERROR" envDefault:"true" help:"tell Slack when a server is in error"`
+	NotifyWebhook string `env:"DRONE_NOTIFY_WEBHOOK" help:"URL to which every event is posted as JSON; see Notifications"`
+	NotifySecret  string `env:"DRONE_NOTIFY_SECRET" help:"key by which these posts are signed: whsec_ and 24 to 64 bytes in base64"`
+
 	ShutdownGrace time.Duration `env:"DRONE_SHUTDOWN_GRACE" envDefault:"10m" help:"how long a stopping hangar waits for applies in flight"`
 	LogsDebug     bool          `env:"DRONE_LOGS_DEBUG" envDefault:"false" help:"log more, such as every request to hangar (in drone/autoscaler the default is true)"`
 	LogsTrace     bool          `env:"DRONE_LOGS_TRACE" envDefault:"false" help:"log still more: every question that is put to Drone, never with its headers"`
@@ -161,7 +168,7 @@ func (c Config) ServerURL() string { return c.ServerProto + "://" + c.ServerHost
 // secrets are the values that must not be seen anywhere. Values of the agents'
 // environment are among them where they are long enough to be one.
 func (c Config) secrets(environ map[string]string, agent []string) []string {
-	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword}
+	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword, c.SlackWebhook, c.NotifyWebhook, c.NotifySecret}
 	for _, name := range c.TerraformEnv {
 		secrets = append(secrets, environ[name])
 	}
@@ -240,6 +247,7 @@ func (c Config) mistakes() []string {
 		wrong(!found || name == "", "DRONE_AGENT_ENVIRON=%s: want KEY=value, or the name of a variable that hangar has", name)
 	}
 	found = append(found, c.machineMistakes()...)
+	found = append(found, c.notifyMistakes()...)
 	wrong(strings.Contains(c.PacketEndpoint, "/metal"), "DRONE_PACKET_ENDPOINT=%s: want the base URL only; the provider adds /metal/v1", c.PacketEndpoint)
 	wrong(!isVersion(c.TerraformVersion), "DRONE_TERRAFORM_VERSION=%s: want a version such as 1.11.4", c.TerraformVersion)
 	wrong(len(c.PacketPlan) == 0, "DRONE_PACKET_PLAN=,: want at least one plan, such as c3.small.x86")

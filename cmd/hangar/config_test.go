@@ -56,6 +56,7 @@ func TestDefaults(t *testing.T) {
 		{"install check", []any{c.CheckInterval, c.CheckDeadline, c.TimeoutStop}, []any{5 * time.Second, 30 * time.Minute, time.Hour}},
 		{"pinger, reaper", []any{c.PingerEnabled, c.PingerInterval, c.ReaperEnabled, c.ReaperInterval}, []any{false, 10 * time.Minute, false, time.Hour}},
 		{"gc", []any{c.GCEnabled, c.GCImage, c.GCInterval, c.GCCache}, []any{false, "drone/gc", 30 * time.Minute, "10gb"}},
+		{"slack", []any{c.SlackWebhook, c.SlackCreate, c.SlackDestroy, c.SlackError}, []any{"", true, true, true}},
 		{"watchtower", []any{c.WatchtowerEnabled, c.WatchtowerImage, c.WatchtowerInterval, c.WatchtowerTimeout}, []any{false, "webhippie/watchtower", 300, 2 * time.Hour}},
 	} {
 		if !reflect.DeepEqual(tt.got, tt.want) {
@@ -155,6 +156,10 @@ func TestMistakes(t *testing.T) {
 		{"DRONE_HTTP_ROOT=hangar", "DRONE_HTTP_ROOT=hangar: want a path that begins with /"},
 		{"DRONE_TERRAFORM_STACK_SIZE=0", "DRONE_TERRAFORM_STACK_SIZE=0: want 1 or more"},
 		{"DRONE_TERRAFORM_APPROVAL=all", "DRONE_TERRAFORM_APPROVAL=all: want auto"},
+		{"DRONE_SLACK_WEBHOOK=hooks.slack.com/credential", "DRONE_SLACK_WEBHOOK: want a URL"},
+		{"DRONE_SLACK_ERROR=sometimes", "DRONE_SLACK_ERROR=sometimes: neither true nor false"},
+		{"DRONE_NOTIFY_WEBHOOK=ftp://example.com/credential", "DRONE_NOTIFY_WEBHOOK: want a URL"},
+		{"DRONE_NOTIFY_SECRET=whsec_Y3JlZGVudGlhbC1vZi10d2VudHktZm91ci1ieXRlcw==", "DRONE_NOTIFY_SECRET: belongs to DRONE_NOTIFY_WEBHOOK"},
 		{"DRONE_LOGS_DEBUG=yes please", "DRONE_LOGS_DEBUG=yes please: neither true nor false"},
 	} {
 		t.Run(tt.set, func(t *testing.T) {

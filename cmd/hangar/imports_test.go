@@ -23,6 +23,7 @@ var (
 		"hangar/reconciler/terraform":               {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
 		"hangar/reconciler/terraform/terraformtest": {"hangar/reconciler/terraform"},
 		"hangar/reconciler/agent":                   {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
+		"hangar/reconciler/notify":                  {"hangar/state"},
 		"hangar/state/sqlite":                       {"hangar/state", "hangar/reconciler/scale", "hangar/tfmodules", "hangar/templates"},
 		"hangar/reconciler":                         {"hangar/state", "hangar/reconciler/scale"},
 		"hangar/reconciler/pools":                   {"hangar/state", "hangar/tfmodules"},
@@ -42,6 +43,8 @@ var (
 		"golang.org/x/crypto/ssh":             {"hangar/reconciler/agent", "hangar/reconciler/simulator"},
 		"github.com/drone/drone-go":           {"hangar/reconciler/drone"},
 		"github.com/hashicorp/hcl/":           {"hangar/tfmodules", "hangar/reconciler/pools"},
+		"github.com/standard-webhooks/":       {"hangar/reconciler/notify"},
+		"github.com/hashicorp/hcl/":           {"hangar/tfmodules"},
 		"github.com/hashicorp/terraform-plug": {"hangar/reconciler/simulator"},
 	}
 	// testRules are what tests may use beyond that.

@@ -20,6 +20,7 @@ import (
 	"hangar/reconciler/agent"
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
+	"hangar/reconciler/notify"
 	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
@@ -65,6 +66,7 @@ type service struct {
 	sweeper    *reconciler.Sweeper
 	keeper     *reconciler.Keeper
 	pools      *pools.Source
+	notifier   *notify.Notifier
 	agents     *reconciler.Agents // nil without SSH
 	machines   *machines          // nil without SSH
 	listener   net.Listener
@@ -197,6 +199,13 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if cfg.SSH {
 		s.attend()
 	}
+	if s.notifier, err = newNotifier(cfg, store, log); err != nil {
+		return nil, err
+	}
+	if err := s.notifier.Begin(ctx); err != nil {
+		return nil, err
+	}
+	s.announce()
 	s.keeper = &reconciler.Keeper{
 		Archive: store, Folders: runner,
 		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, Every: time.Hour, Now: time.Now, Log: log,
@@ -233,6 +242,7 @@ func (s *service) run(ctx context.Context) error {
 	loops.Go(func() error { return s.keeper.Run(loopCtx) })
 	loops.Go(func() error { return s.pools.Run(loopCtx) })
 	loops.Go(func() error { return s.hangUp(loopCtx) })
+	loops.Go(func() error { return s.notifier.Run(loopCtx) })
 	if s.agents != nil {
 		loops.Go(func() error { return s.agents.Run(loopCtx) })
 	}

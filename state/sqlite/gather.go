@@ -12,26 +12,24 @@ import (
 	"hangar/state"
 )
 
-// Gather turns what has happened since it was last called into events, and
-// returns how many there are. An event never changes once it is recorded. While
-// nobody is told of events there are none.
-func (s *Store) Gather(ctx context.Context, now time.Time, w state.Watch) (n int, err error) {
-	err = s.write(ctx, "gather events", func(t tx) error {
+// Gather turns what has happened since it was last called into events. An event
+// never changes once it is recorded. While nobody is told of events there are
+// none.
+func (s *Store) Gather(ctx context.Context, now time.Time, w state.Watch) error {
+	return s.write(ctx, "gather events", func(t tx) error {
 		if targets, err := t.count("SELECT count(*) FROM targets"); err != nil || targets == 0 {
 			return err
 		}
 		r := &recorder{tx: t, now: now}
+		var err error
 		if r.instance, _, err = one(t, plain[string], "SELECT value FROM settings WHERE name = 'instance'"); err != nil {
 			return err
 		}
 		if err := r.occurrences(); err != nil {
 			return err
 		}
-		err := watchConditions(t, now, w, r.event)
-		n = r.recorded
-		return err
+		return watchConditions(t, now, w, r.event)
 	})
-	return n, err
 }
 
 // occurrence is what a trigger noted.
