@@ -208,7 +208,7 @@ func until(t *testing.T, what string, is func() bool) {
 func (w *world) settled(target string) {
 	w.t.Helper()
 	until(w.t, target+" was told of everything", func() bool {
-		err := w.store.Gather(context.Background(), time.Now(), w.n.Watch)
+		err := w.store.Gather(context.Background(), w.n.Now(), w.n.Watch)
 		events, err2 := w.store.Events(context.Background(), target, 10)
 		return len(events) == 0 && err == nil && err2 == nil
 	})

@@ -102,9 +102,12 @@ func TestEventOfAnAdoptedServer(t *testing.T) {
 	found := serverOf("a", "s1")
 	found.Phase, found.Device, found.Started = state.Running, deviceOf("a"), start
 	must(t, s.Commit(t.Context(), state.Changes{At: start, Stacks: []state.Stack{stackOf("s1")}, Servers: []state.Server{found}}))
+	moveTo(t, s, start, "a", state.Shutdown) // before anybody looks
 	events := news(t, s, start, "hook")
 	wantEqual(t, "events", kinds(events), []string{"server.created a"})
-	wantEqual(t, "device", events[0].Device, "id-a")
+	if e := events[0]; e.Device != "id-a" || e.Phase != state.Running || e.Reason != "wanted" {
+		t.Errorf("event %+v", e)
+	}
 }
 
 // An error is told when terraform has said why, and in order with what follows.
@@ -113,17 +116,23 @@ func TestEventOfAnError(t *testing.T) {
 	grow(t, s, start, "s1", "a", "b")
 	run := applying(t, s, start, "s1")
 	d := deviceOf("b")
-	must(t, s.Advance(t.Context(), state.Outcome{Server: "a", Phase: state.Failed, Error: "terraform says why later"}, start))
+	failed := deviceOf("a")
+	must(t, s.Advance(t.Context(), state.Outcome{Server: "a", Phase: state.Failed, Device: &failed, Error: "terraform says why later"}, start))
 	must(t, s.Advance(t.Context(), state.Outcome{Server: "b", Phase: state.Running, Device: &d}, start))
+	moveTo(t, s, start, "a", state.Stopping)
+	moveTo(t, s, start, "a", state.Stopped)
 	wantEqual(t, "events while the run goes on", kinds(news(t, s, start, "hook")), []string{"server.created b"})
 
 	must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunErrored, At: start.Add(time.Minute),
 		Servers: []state.Outcome{{Server: "a", Phase: state.Failed, Absent: state.Refused, Error: "422 no capacity"}}}))
 	events := news(t, s, start, "hook")
-	wantEqual(t, "events when it has ended", kinds(events), []string{"server.error a"})
+	wantEqual(t, "events when it has ended", kinds(events), []string{"server.error a", "server.destroyed a"})
 	if e := events[0]; e.Error != "422 no capacity" || e.Phase != state.Failed || !e.At.Equal(after(0)) {
 		t.Errorf("event %+v", e)
 	}
+	_, err := s.writer.Exec("UPDATE servers SET phase = phase, started = started; UPDATE runs SET phase = phase")
+	must(t, err)
+	wantEqual(t, "events when the same is written again", kinds(news(t, s, start, "hook")), []string{})
 }
 
 func TestEventsOfRefusedPlans(t *testing.T) {
@@ -213,6 +222,7 @@ func TestEventsOfConditions(t *testing.T) {
 
 	decide(t, s, 21*time.Minute, held(""))
 	wantEqual(t, "not held back for a moment", at(21*time.Minute), []string{})
+	wantEqual(t, "nor for a little longer", at(22*time.Minute-time.Second), []string{})
 	wantEqual(t, "nor for a while", at(22*time.Minute), []string{"pool.held.ended default backoff"})
 	wantEqual(t, "which is told once", at(30*time.Minute), []string{})
 	decide(t, s, 31*time.Minute, held(scale.HeldBudget))
