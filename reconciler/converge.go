@@ -57,6 +57,7 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 		log.Error("the end of the run could not be recorded; its state is judged at the next start", "error", err)
 		return nil
 	}
+	c.Ended(run, *f)
 	c.rest(ctx, stack.Name)
 	if f.Error == "" && f.Unclean == "" {
 		log.Info("run", "phase", f.Phase)
@@ -107,7 +108,9 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 		}
 		return f
 	}
+	began := c.Now()
 	verdict, ok := Guard(Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports}, plan)
+	c.Guarded(c.Now().Sub(began))
 	if err := c.Store.Planned(ctx, run.ID, c.Now(), plan, verdict); err != nil {
 		return c.discarded(run, "the plan could not be recorded: "+err.Error(), c.retryAt(ws.Stack.Failures))
 	}

@@ -29,8 +29,13 @@ type Converger struct {
 
 	Now      func() time.Time
 	Log      *slog.Logger
-	Finished func() // called when a run ended or a server's phase changed
-	Unclear  func() // called when there may be devices that no stack accounts for
+	Finished func()                   // called when a run ended or a server's phase changed
+	Unclear  func()                   // called when there may be devices that no stack accounts for
+	Guarded  func(took time.Duration) // called when the guard has judged a plan
+	// Ended is called when the end of a run is recorded, Looked when it is what a
+	// look tells of servers.
+	Ended  func(run state.Run, f state.Finish)
+	Looked func(seen []state.Sighting)
 
 	wake chan struct{}
 	work sync.WaitGroup
@@ -60,6 +65,7 @@ func NewConverger(store ConvergerStore, terraform Terraform, queue Queue) *Conve
 		Store: store, Terraform: terraform, Queue: queue,
 		Plans: max(2, runtime.NumCPU()), Applies: 16, Settle: time.Minute, Boot: 30 * time.Minute, Retry: 10 * time.Second,
 		Now: time.Now, Log: slog.Default(), Finished: func() {}, Unclear: func() {},
+		Guarded: func(time.Duration) {}, Ended: func(state.Run, state.Finish) {}, Looked: func([]state.Sighting) {},
 		wake:     make(chan struct{}, 1),
 		inFlight: map[string]bool{}, applying: map[string]bool{}, looking: map[string]bool{}, failedLooks: map[string]int{}, making: map[string]makingRun{},
 	}

@@ -63,6 +63,7 @@ func (c *Converger) settle(ctx context.Context) error {
 		if err := c.Store.Finish(ctx, *f); err != nil {
 			return fmt.Errorf("settle run %d: %w", run.ID, err)
 		}
+		c.Ended(run, *f)
 		c.Log.Warn("run", "run", run.ID, "stack", run.Stack, "phase", f.Phase, "unclean", f.Unclean)
 		c.rest(ctx, run.Stack)
 	}

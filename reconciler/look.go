@@ -44,6 +44,7 @@ func (c *Converger) look(ctx context.Context, stack state.Stack) error {
 	case err != nil:
 		return fmt.Errorf("record a look: %w", err)
 	}
+	c.Looked(j.sightings)
 	for _, s := range j.sightings {
 		log.Info("look", "server", s.Seen.Name, "phase", s.To, "device", s.Device.ID, "absent", s.Absent, "reason", s.Reason)
 	}

@@ -49,6 +49,10 @@ type Reconciler struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Committed func() // called when something was committed that the slow loop may act upon
+	QueueRead func() // called when the queue has been read
+	// Decided is called with what a pass saw, the queue and the servers before it,
+	// and with what it decided, once that is committed.
+	Decided func(stages []state.Stage, servers []state.Server, d state.Decision)
 
 	wake chan struct{}
 
@@ -63,6 +67,7 @@ func New(queue Queue, records Records, pools Pools) *Reconciler {
 		Queue: queue, Records: records, Pools: pools,
 		StackSize: 25, Interval: 10 * time.Second, Grace: 2 * time.Minute, Overdue: time.Hour,
 		Now: time.Now, Log: slog.Default(), Committed: func() {},
+		QueueRead: func() {}, Decided: func([]state.Stage, []state.Server, state.Decision) {},
 		wake: make(chan struct{}, 1),
 	}
 }
@@ -122,6 +127,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 	if err != nil {
 		return state.Decision{}, fmt.Errorf("read the build queue: %w", err)
 	}
+	r.QueueRead()
 	r.mu.Lock() // not while Drone is asked: an order does not wait for it
 	defer r.mu.Unlock()
 	roster := r.Pools.At(at)
@@ -136,6 +142,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 		}, roster.Pools)
 		c := r.changes(d, roster, snap)
 		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {
+			r.Decided(stages, snap.Servers, d)
 			return d, nil
 		}
 		err = r.Records.Commit(ctx, c)
@@ -151,6 +158,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 		}
 		r.logHeld(d, snap.Last)
 		r.logAlarms(d, snap.Servers)
+		r.Decided(stages, snap.Servers, d)
 		return d, nil
 	}
 }

@@ -44,7 +44,8 @@ type Sweeper struct {
 
 	Now  func() time.Time
 	Log  *slog.Logger
-	Look func() // called when there is something to look at, or to do
+	Look func()                       // called when there is something to look at, or to do
+	Made func(servers []state.Server) // called with the records that a sweep made for devices it found
 
 	wake chan struct{}
 	turn chan struct{} // one sweep at a time
@@ -58,7 +59,7 @@ func NewSweeper(store SweepStore, asker Asker, pools Pools, instance string) *Sw
 	return &Sweeper{
 		Store: store, Asker: asker, Pools: pools, Instance: instance,
 		Interval: 10 * time.Minute, Confirm: time.Minute,
-		Now: time.Now, Log: slog.Default(), Look: func() {},
+		Now: time.Now, Log: slog.Default(), Look: func() {}, Made: func([]state.Server) {},
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 	}
 }
@@ -184,6 +185,7 @@ func (s *Sweeper) sweep(ctx context.Context, wish wish) (state.Audit, error) {
 		s.last = audit
 		s.mu.Unlock()
 		s.tell(c, v.earlier)
+		s.Made(c.Servers)
 		if len(looks)+len(c.Sightings)+len(c.Servers) > 0 {
 			s.Look()
 		}

@@ -69,8 +69,10 @@ func (r *Runner) runApply(ctx context.Context, tf *tfexec.Terraform, changes int
 	if _, _, err := tf.Version(ctx, false); err != nil {
 		return stderr.String(), err
 	}
-	err := tf.ApplyJSON(ctx, stdout, tfexec.DirOrPlan(planFile), tfexec.Parallelism(changes),
-		tfexec.LockTimeout(applyLockTimeout.String()))
+	err := r.process("apply", func() error {
+		return tf.ApplyJSON(ctx, stdout, tfexec.DirOrPlan(planFile), tfexec.Parallelism(changes),
+			tfexec.LockTimeout(applyLockTimeout.String()))
+	})
 	return stderr.String(), err
 }
 

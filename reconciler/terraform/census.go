@@ -129,7 +129,11 @@ func (r *Runner) runCensus(ctx context.Context, tf *tfexec.Terraform, op string)
 	tf.SetStdout(&stdout)
 	tf.SetStderr(&stderr)
 	// There is no state to be locked or refreshed.
-	if _, err := tf.Plan(ctx, tfexec.Refresh(false), tfexec.Lock(false)); err != nil {
+	err := r.process("census", func() error {
+		_, err := tf.Plan(ctx, tfexec.Refresh(false), tfexec.Lock(false))
+		return err
+	})
+	if err != nil {
 		return nil, explained(r.failure(op, err, stderr.String()))
 	}
 	return readFound(stdout.Bytes())

@@ -100,7 +100,7 @@ func (r *Runner) push(ctx context.Context, stack, dir string, force bool) error 
 	tf.SetStdout(io.Discard)
 	tf.SetStderr(&stderr)
 	options := []tfexec.StatePushCmdOption{tfexec.Lock(true), tfexec.LockTimeout(r.LockTimeout.String()), tfexec.Force(force)}
-	if err := tf.StatePush(ctx, erroredFile, options...); err != nil {
+	if err := r.process("push", func() error { return tf.StatePush(ctx, erroredFile, options...) }); err != nil {
 		return r.failure("push "+erroredFile+" of stack "+stack, err, stderr.String())
 	}
 	return private(dir, stateFile, stateFile+".backup")

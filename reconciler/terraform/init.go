@@ -97,7 +97,7 @@ func (r *Runner) runInit(ctx context.Context, tf *tfexec.Terraform, op string) e
 	var stderr bytes.Buffer
 	tf.SetStdout(io.Discard)
 	tf.SetStderr(&stderr)
-	if err := tf.Init(ctx); err != nil {
+	if err := r.process("init", func() error { return tf.Init(ctx) }); err != nil {
 		return r.failure(op, err, stderr.String())
 	}
 	if err := os.Chmod(filepath.Join(tf.WorkingDir(), ".terraform"), 0o700); err != nil {

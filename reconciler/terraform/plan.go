@@ -69,7 +69,10 @@ func (r *Runner) runPlan(ctx context.Context, tf *tfexec.Terraform, stack string
 	var stdout, stderr bytes.Buffer
 	tf.SetStdout(&stdout)
 	tf.SetStderr(&stderr)
-	_, err := tf.Plan(ctx, tfexec.Refresh(false), tfexec.Out(planFile), tfexec.LockTimeout(r.LockTimeout.String()))
+	err := r.process("plan", func() error {
+		_, err := tf.Plan(ctx, tfexec.Refresh(false), tfexec.Out(planFile), tfexec.LockTimeout(r.LockTimeout.String()))
+		return err
+	})
 	if err != nil {
 		return "", r.failure(op, err, stderr.String())
 	}
@@ -90,7 +93,11 @@ func (r *Runner) showPlan(ctx context.Context, tf *tfexec.Terraform, stack, text
 	var stdout, stderr bytes.Buffer
 	tf.SetStdout(&stdout)
 	tf.SetStderr(&stderr)
-	shown, err := tf.ShowPlanFile(ctx, planFile)
+	var shown *tfjson.Plan
+	err := r.process("show", func() (err error) {
+		shown, err = tf.ShowPlanFile(ctx, planFile)
+		return err
+	})
 	if err != nil {
 		return state.Plan{}, r.failure(op, err, stderr.String())
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
@@ -36,6 +37,12 @@ type Runner struct {
 
 	Secrets     []string      // masked in all that is returned
 	LockTimeout time.Duration // how long to wait for a person's terraform in the same stack
+
+	// Ran is called when a terraform has ended: what it did (init, plan, show,
+	// apply, census, push) and how long it took. Nil: nobody asks.
+	Ran func(step string, took time.Duration)
+
+	processes atomic.Int64 // under way
 
 	newest   sync.Map      // folder of the copy that was installed last, by module name
 	commands sync.Map      // *tfexec.Terraform by folder: each remembers its version
@@ -114,6 +121,21 @@ func (r *Runner) Remove(stack string) error {
 		return fmt.Errorf("remove stack %s: %w", stack, err)
 	}
 	return nil
+}
+
+// Processes is how many terraforms are under way.
+func (r *Runner) Processes() int { return int(r.processes.Load()) }
+
+// process starts a terraform, and waits for its end.
+func (r *Runner) process(step string, terraform func() error) error {
+	r.processes.Add(1)
+	began := time.Now()
+	err := terraform()
+	r.processes.Add(-1)
+	if r.Ran != nil {
+		r.Ran(step, time.Since(began))
+	}
+	return err
 }
 
 func (r *Runner) modules() string  { return filepath.Join(r.Dir, "modules") }
