@@ -126,6 +126,19 @@ func TestLookAgain(t *testing.T) {
 	}
 }
 
+func TestUncleanStacks(t *testing.T) {
+	s := unclean(t)
+	pool := stackNow(t, s, "s1").Pool
+	byPool, err := s.UncleanStacks(t.Context())
+	if err != nil || len(byPool) != 1 || byPool[pool] != 1 {
+		t.Errorf("one is unclean: %v, %v", byPool, err)
+	}
+	must(t, looked(t, s, start, sightOf(t, s, "s1"), state.Look{Clean: true}))
+	if byPool, err := s.UncleanStacks(t.Context()); err != nil || len(byPool) != 0 {
+		t.Errorf("none is unclean: %v, %v", byPool, err)
+	}
+}
+
 // A destruction that has to be made again waits longer each time, also when
 // terraform called it complete in between.
 func TestFailuresOfDestructions(t *testing.T) {

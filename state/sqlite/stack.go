@@ -41,6 +41,20 @@ func (s *Store) Stacks(ctx context.Context) (stacks []state.Stack, err error) {
 	return stacks, err
 }
 
+// UncleanStacks counts, by pool, the stacks that are not run again before a look
+// has told what became of their devices.
+func (s *Store) UncleanStacks(ctx context.Context) (byPool map[string]int, err error) {
+	err = s.read(ctx, "count unclean stacks", func(t tx) error {
+		pools, err := all(t, plain[string], "SELECT pool FROM stacks WHERE unclean <> ''")
+		byPool = make(map[string]int)
+		for _, pool := range pools {
+			byPool[pool]++
+		}
+		return err
+	})
+	return byPool, err
+}
+
 // Outputs returns the devices that the newest state of a stack showed, by
 // server.
 func (s *Store) Outputs(ctx context.Context, stack string) (devices map[string]state.Device, err error) {
