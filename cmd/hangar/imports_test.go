@@ -29,6 +29,7 @@ var (
 		"hangar/reconciler/pools":                   {"hangar/state", "hangar/tfmodules"},
 		"hangar/reconciler/certs":                   {},
 		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates"},
+		"hangar/reconciler/metrics":                 {"hangar/state", "hangar/reconciler/scale"},
 		"hangar/reconciler/simulator":               {"hangar/state"},
 		"hangar/cmd/hangar":                         {"hangar/"},
 	}
@@ -44,12 +45,15 @@ var (
 		"github.com/drone/drone-go":           {"hangar/reconciler/drone"},
 		"github.com/hashicorp/hcl/":           {"hangar/tfmodules", "hangar/reconciler/pools"},
 		"github.com/standard-webhooks/":       {"hangar/reconciler/notify"},
+		"github.com/prometheus/":              {"hangar/reconciler/metrics"},
 		"github.com/hashicorp/hcl/":           {"hangar/tfmodules"},
 		"github.com/hashicorp/terraform-plug": {"hangar/reconciler/simulator"},
 	}
 	// testRules are what tests may use beyond that.
 	testRules = map[string][]string{
-		"github.com/drone/drone-go": {"hangar/reconciler/api", "hangar/cmd/hangar"},
+		"github.com/prometheus/":               {"hangar/cmd/hangar"},
+		"github.com/VictoriaMetrics/metricsql": {"hangar/cmd/hangar"},
+		"github.com/drone/drone-go":            {"hangar/reconciler/api", "hangar/cmd/hangar"},
 	}
 	standardOnly = []string{"hangar/state", "hangar/templates"}
 	badNames     = []string{"utils", "common", "helpers", "types", "models", "pkg", "internal"}

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"hangar/state"
 )
@@ -275,5 +277,39 @@ func TestManyStacksAtOnce(t *testing.T) {
 	wg.Wait()
 	if n := len(g.world.Devices()); n != 10 {
 		t.Errorf("%d devices, want 10", n)
+	}
+}
+
+// Every terraform is told when it has ended, and counted while it runs.
+func TestProcessesAreTold(t *testing.T) {
+	g := newRig(t)
+	var mu sync.Mutex
+	var steps []string
+	g.Ran = func(step string, took time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		if steps = append(steps, step); took <= 0 {
+			t.Errorf("%s took %s", step, took)
+		}
+	}
+	ws := g.workspace("s1", "agent-a")
+	if _, err := g.Plan(t.Context(), ws); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Apply(t.Context(), ws, 1, func(state.ApplyEvent) {}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"init", "plan", "show", "apply"}; !slices.Equal(steps, want) {
+		t.Errorf("steps %v, want %v", steps, want)
+	}
+	failed := errors.New("failed")
+	err := g.process("plan", func() error {
+		if n := g.Processes(); n != 1 {
+			t.Errorf("%d processes while one runs", n)
+		}
+		return failed
+	})
+	if err != failed || g.Processes() != 0 || len(steps) != 5 {
+		t.Errorf("%v, %d processes, steps %v", err, g.Processes(), steps)
 	}
 }
