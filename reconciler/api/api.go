@@ -59,6 +59,9 @@ type API struct {
 	Log      *slog.Logger // slog's default by default
 	Machines LogReader    // nil: machines are not reached
 
+	Metrics      http.Handler // answers GET /metrics; nil: there is no such path
+	MetricsToken string       // who shows it may read the metrics; empty: the admins of Drone may
+
 	store   Store
 	control Control
 	auditor Auditor
@@ -87,6 +90,9 @@ func (a *API) Handler() http.Handler {
 	get(root, "/version", a.version)
 	get(root, "/healthz", a.healthz)
 	get(root, "/varz", a.varz)
+	if a.Metrics != nil {
+		root.Match([]string{http.MethodGet, http.MethodHead}, "/metrics", a.scraper, gin.WrapH(a.Metrics))
+	}
 	a.routes(root.Group("/api", a.authorize))
 	return http.MaxBytesHandler(engine, maxBody)
 }

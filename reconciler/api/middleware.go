@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -78,6 +80,20 @@ func (a *API) authorize(c *gin.Context) {
 		return
 	}
 	c.Set(loginKey, login)
+}
+
+// scraper lets those pass who may read the metrics.
+func (a *API) scraper(c *gin.Context) {
+	if a.MetricsToken == "" {
+		a.authorize(c)
+		return
+	}
+	token, _ := bearer(c.GetHeader("Authorization"))
+	// Of their hashes, so that not even the length of the token can be timed.
+	shown, wanted := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(a.MetricsToken))
+	if subtle.ConstantTimeCompare(shown[:], wanted[:]) != 1 {
+		answer(c, http.StatusUnauthorized, "the token of DRONE_PROMETHEUS_AUTH_TOKEN is wanted: Authorization: Bearer <token>")
+	}
 }
 
 // bearer takes the token from an Authorization header (RFC 6750). A token in
