@@ -45,6 +45,9 @@ func TestAuditFindsAnOrphan(t *testing.T) {
 	}
 	until(t, "it is removed", 60*time.Second, func() bool { return w.Stats().Alive == 1 })
 	until(t, "the audit is clean again", 30*time.Second, func() bool { code, _ := w.audit(t, settings); return code == 0 })
+	until(t, "its destruction is verified and counted", 30*time.Second, func() bool {
+		return strings.Contains(s.get("/metrics"), "\nhangar_orphans_destroyed_total 1\n")
+	})
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +106,9 @@ func TestAuditAdoptsAfterALostVolume(t *testing.T) {
 	code, out := w.audit(t, settings, "--adopt")
 	if code != 0 || strings.Count(out, "held:") != 2 || !strings.Contains(out, "After --adopt") {
 		t.Errorf("adopt: %d\n%s", code, out)
+	}
+	if !strings.Contains(s.get("/metrics"), "\nhangar_orphans_adopted_total 2\n") {
+		t.Error("the metrics do not count both")
 	}
 	until(t, "both are at work", 60*time.Second, func() bool { return len(s.servers()["running"]) == 2 })
 	until(t, "their builds have succeeded", 60*time.Second, func() bool { return w.Stats().Succeeded == 4 })

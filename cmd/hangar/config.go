@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hangar/reconciler/terraform"
+	"hangar/state"
 )
 
 // Config is every setting of the reconciler, each from one environment
@@ -116,6 +117,8 @@ type Config struct {
 	UIPassword string `env:"DRONE_UI_PASSWORD" help:"password for the pages"`
 	UIRealm    string `env:"DRONE_UI_REALM" envDefault:"Autoscaler" help:"what browsers call the pages when they ask for the password"`
 
+	PrometheusToken string `env:"DRONE_PROMETHEUS_AUTH_TOKEN" help:"token that GET /metrics wants; without one it wants the token of a Drone admin, unlike drone/autoscaler, which lets everybody read then"`
+
 	TerraformBinary     string   `env:"DRONE_TERRAFORM_BINARY" help:"terraform (1.7 or newer) or tofu (1.8 or newer); found on PATH, else installed"`
 	TerraformVersion    string   `env:"DRONE_TERRAFORM_VERSION" envDefault:"1.11.4" help:"version of terraform that is installed where none is found"`
 	TerraformMirror     string   `env:"DRONE_TERRAFORM_MIRROR" help:"folder with a filesystem mirror of providers; nothing is downloaded then"`
@@ -169,6 +172,10 @@ func (c Config) ServerURL() string { return c.ServerProto + "://" + c.ServerHost
 // environment are among them where they are long enough to be one.
 func (c Config) secrets(environ map[string]string, agent []string) []string {
 	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword, c.SlackWebhook, c.NotifyWebhook, c.NotifySecret}
+	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey}
+	if c.PrometheusToken != "" {
+		secrets = append(secrets, c.PrometheusToken)
+	}
 	for _, name := range c.TerraformEnv {
 		secrets = append(secrets, environ[name])
 	}
@@ -260,6 +267,9 @@ func (c Config) mistakes() []string {
 
 	oneOf("DRONE_DATABASE_DRIVER", c.DatabaseDriver, "sqlite3")
 	found = append(found, c.frontMistakes()...)
+	wrong(!isPort(c.HTTPPort), "DRONE_HTTP_PORT=%s: want a port such as :8080, or an address and a port such as 127.0.0.1:8080", c.HTTPPort)
+	wrong(!isRoot(c.HTTPRoot), "DRONE_HTTP_ROOT=%s: want a path that begins with /, such as /hangar", c.HTTPRoot)
+	wrong(!isHeader(c.PrometheusToken), "DRONE_PROMETHEUS_AUTH_TOKEN=%s: want letters, digits and signs without spaces, since it is sent in a header", state.Masked)
 	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
 	if _, err := terraform.Environment(func(string) (string, bool) { return "", false }, c.TerraformEnv); err != nil {
 		wrong(true, "DRONE_TERRAFORM_ENV=%s: %v", list(c.TerraformEnv), err)

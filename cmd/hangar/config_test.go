@@ -110,6 +110,7 @@ func TestMistakes(t *testing.T) {
 		{"DRONE_PACKET_CREATE_TIMEOUT=5s", "DRONE_PACKET_CREATE_TIMEOUT=5s: want 1m or more"},
 		{"DRONE_INSTANCE=a b", "DRONE_INSTANCE=a b: want lower case letters"},
 		{"DRONE_TERRAFORM_ENV=TF_LOG,AWS_PROFILE", "DRONE_TERRAFORM_ENV=TF_LOG,AWS_PROFILE: hangar sets TF_LOG itself"},
+		{"DRONE_PROMETHEUS_AUTH_TOKEN=hush hush", "DRONE_PROMETHEUS_AUTH_TOKEN=(sensitive value): want letters"},
 		{"DRONE_HTTP_ROOT=/:a", "DRONE_HTTP_ROOT=/:a: want a path"},
 		{"DRONE_PACKET_FACILITY=ewr1,ewr1", "DRONE_PACKET_FACILITY=ewr1,ewr1: names one twice"},
 		{"DRONE_PACKET_TAGS=ci,hangar-instance=x", "DRONE_PACKET_TAGS=hangar-instance=x: hangar finds its machines"},

@@ -273,6 +273,11 @@ func isPort(s string) bool {
 	return err == nil && n <= 65535
 }
 
+// isHeader says whether a token can be sent in an Authorization header.
+func isHeader(token string) bool {
+	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // listenAddress makes a bare port an address.
 func listenAddress(s string) string {
 	if !strings.Contains(s, ":") {

@@ -22,6 +22,7 @@ import (
 	"hangar/reconciler/drone"
 	"hangar/reconciler/notify"
 	"hangar/reconciler/pools"
+	"hangar/reconciler/metrics"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
 )
@@ -88,6 +89,7 @@ var (
 	_ reconciler.Asker          = (*terraform.Runner)(nil)
 	_ reconciler.Queue          = (*drone.Client)(nil)
 	_ api.Control               = (*reconciler.Reconciler)(nil)
+	_ metrics.Store             = (*sqlite.Store)(nil)
 )
 
 // open takes the data folder, opens the store, finds terraform and listens.
@@ -206,6 +208,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		return nil, err
 	}
 	s.announce()
+	measured := s.measure(pools, runner)
 	s.keeper = &reconciler.Keeper{
 		Archive: store, Folders: runner,
 		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, Every: time.Hour, Now: time.Now, Log: log,
@@ -213,6 +216,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	rest := api.New(store, s.reconciler, s.sweeper, queue)
 	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
 	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
+	rest.Metrics, rest.MetricsToken = measured.Handler(), cfg.PrometheusToken
 	if s.machines != nil {
 		rest.Machines = logReader{*s.machines}
 	}

@@ -83,7 +83,7 @@ func noSecrets(t *testing.T, w *world, s *served) {
 		}
 	}
 	clean("the log", s.log.String())
-	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/decisions", "/varz", "/version", "/healthz"}
+	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/decisions", "/varz", "/version", "/healthz", "/metrics"}
 	for _, list := range []struct{ path, key string }{{"/api/stacks", "name"}, {"/api/runs", "id"}} {
 		var all []map[string]any
 		if err := json.Unmarshal([]byte(s.get(list.path)), &all); err != nil || len(all) == 0 {

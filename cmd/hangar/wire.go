@@ -11,6 +11,7 @@ import (
 	"hangar/reconciler"
 	"hangar/reconciler/agent"
 	"hangar/reconciler/pools"
+	"hangar/reconciler/metrics"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
 )
@@ -26,6 +27,16 @@ func (s *service) attend() {
 	s.agents, a.Changed = a, s.reconciler.Poke
 	s.reconciler.Committed = func() { s.converger.Poke(); a.Poke() }
 	s.converger.Finished = func() { s.reconciler.Poke(); a.Poke() }
+}
+
+// measure lets the loops and terraform tell the metrics what happens.
+func (s *service) measure(pools []state.Pool, runner *terraform.Runner) *metrics.Metrics {
+	m := metrics.New(s.store, pools)
+	m.Processes, m.Log, runner.Ran = runner.Processes, s.log, m.Ran
+	s.reconciler.QueueRead, s.reconciler.Decided = m.QueueRead, m.Decided
+	s.converger.Guarded, s.converger.Ended, s.converger.Looked = m.Guarded, m.Ended, m.Looked
+	s.sweeper.Made = m.Made
+	return m
 }
 
 // newClient makes what reaches the machines over SSH.
