@@ -171,11 +171,7 @@ func (c Config) ServerURL() string { return c.ServerProto + "://" + c.ServerHost
 // secrets are the values that must not be seen anywhere. Values of the agents'
 // environment are among them where they are long enough to be one.
 func (c Config) secrets(environ map[string]string, agent []string) []string {
-	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword, c.SlackWebhook, c.NotifyWebhook, c.NotifySecret}
-	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey}
-	if c.PrometheusToken != "" {
-		secrets = append(secrets, c.PrometheusToken)
-	}
+	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword, c.SlackWebhook, c.NotifyWebhook, c.NotifySecret, c.PrometheusToken}
 	for _, name := range c.TerraformEnv {
 		secrets = append(secrets, environ[name])
 	}
@@ -267,8 +263,6 @@ func (c Config) mistakes() []string {
 
 	oneOf("DRONE_DATABASE_DRIVER", c.DatabaseDriver, "sqlite3")
 	found = append(found, c.frontMistakes()...)
-	wrong(!isPort(c.HTTPPort), "DRONE_HTTP_PORT=%s: want a port such as :8080, or an address and a port such as 127.0.0.1:8080", c.HTTPPort)
-	wrong(!isRoot(c.HTTPRoot), "DRONE_HTTP_ROOT=%s: want a path that begins with /, such as /hangar", c.HTTPRoot)
 	wrong(!isHeader(c.PrometheusToken), "DRONE_PROMETHEUS_AUTH_TOKEN=%s: want letters, digits and signs without spaces, since it is sent in a header", state.Masked)
 	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
 	if _, err := terraform.Environment(func(string) (string, bool) { return "", false }, c.TerraformEnv); err != nil {

@@ -46,7 +46,6 @@ var (
 		"github.com/hashicorp/hcl/":           {"hangar/tfmodules", "hangar/reconciler/pools"},
 		"github.com/standard-webhooks/":       {"hangar/reconciler/notify"},
 		"github.com/prometheus/":              {"hangar/reconciler/metrics"},
-		"github.com/hashicorp/hcl/":           {"hangar/tfmodules"},
 		"github.com/hashicorp/terraform-plug": {"hangar/reconciler/simulator"},
 	}
 	// testRules are what tests may use beyond that.

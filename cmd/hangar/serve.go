@@ -20,9 +20,9 @@ import (
 	"hangar/reconciler/agent"
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
+	"hangar/reconciler/metrics"
 	"hangar/reconciler/notify"
 	"hangar/reconciler/pools"
-	"hangar/reconciler/metrics"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
 )
@@ -208,7 +208,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		return nil, err
 	}
 	s.announce()
-	measured := s.measure(pools, runner)
+	measured := s.measure(poolSource, runner)
 	s.keeper = &reconciler.Keeper{
 		Archive: store, Folders: runner,
 		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, Every: time.Hour, Now: time.Now, Log: log,

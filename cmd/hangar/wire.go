@@ -10,8 +10,8 @@ import (
 
 	"hangar/reconciler"
 	"hangar/reconciler/agent"
-	"hangar/reconciler/pools"
 	"hangar/reconciler/metrics"
+	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
 )
@@ -30,8 +30,8 @@ func (s *service) attend() {
 }
 
 // measure lets the loops and terraform tell the metrics what happens.
-func (s *service) measure(pools []state.Pool, runner *terraform.Runner) *metrics.Metrics {
-	m := metrics.New(s.store, pools)
+func (s *service) measure(from reconciler.Pools, runner *terraform.Runner) *metrics.Metrics {
+	m := metrics.New(s.store, from)
 	m.Processes, m.Log, runner.Ran = runner.Processes, s.log, m.Ran
 	s.reconciler.QueueRead, s.reconciler.Decided = m.QueueRead, m.Decided
 	s.converger.Guarded, s.converger.Ended, s.converger.Looked = m.Guarded, m.Ended, m.Looked

@@ -31,6 +31,11 @@ type Store interface {
 	UncleanStacks(ctx context.Context) (byPool map[string]int, err error)
 }
 
+// Pools tells which pools there are at an instant.
+type Pools interface {
+	At(t time.Time) state.Roster
+}
+
 // Metrics is the registry and what is counted. Its fields are set before its
 // first use; its methods may be called at any time.
 type Metrics struct {
@@ -39,7 +44,7 @@ type Metrics struct {
 	Log       *slog.Logger
 
 	store    Store
-	pools    []state.Pool
+	pools    Pools
 	registry *prometheus.Registry
 	queue    queueFigures
 	work     workFigures
@@ -54,7 +59,7 @@ type Metrics struct {
 }
 
 // New returns the metrics of an installation with these records and pools.
-func New(store Store, pools []state.Pool) *Metrics {
+func New(store Store, pools Pools) *Metrics {
 	m := &Metrics{
 		Processes: func() int { return 0 }, Now: time.Now, Log: slog.Default(),
 		store: store, pools: pools, registry: prometheus.NewRegistry(), read: time.Now(), overdue: map[string]int{},
@@ -116,8 +121,9 @@ func (m *Metrics) tally(name, help string) *tally {
 func (t *tally) add(n int) { t.n.Add(int64(n)) }
 
 func (m *Metrics) poolNames() []string {
-	names := make([]string, len(m.pools))
-	for i, p := range m.pools {
+	pools := m.pools.At(m.Now()).Pools
+	names := make([]string, len(pools))
+	for i, p := range pools {
 		names[i] = p.Name
 	}
 	return names

@@ -37,7 +37,7 @@ func newHouse(t *testing.T) *house {
 	}
 	t.Cleanup(func() { store.Close() })
 	h := &house{t: t, store: store, now: noon}
-	h.Metrics = metrics.New(store, []state.Pool{{Name: "small", Min: 1, Max: 9, CreateBudget: 27}, {Name: "large", Max: 2}})
+	h.Metrics = metrics.New(store, state.Roster{Pools: []state.Pool{{Name: "small", Min: 1, Max: 9, CreateBudget: 27, Budget: 24}, {Name: "large", Max: 2}}})
 	h.Now = func() time.Time { return h.now }
 	h.Log = slog.New(slog.NewTextHandler(&h.log, nil))
 	h.Processes = func() int { return 3 }

@@ -30,7 +30,7 @@ var phases = []state.Phase{state.Pending, state.Creating, state.Created, state.S
 var findingKinds = []state.FindingKind{state.Orphan, state.Duplicate, state.Gone, state.Drifted, state.Unreadable, state.Implausible}
 
 // holders are what can keep a pool from what it wants.
-var holders = []string{scale.HeldPaused, scale.HeldMaximum, scale.HeldBudget, scale.HeldBackoff}
+var holders = []string{scale.HeldPaused, scale.HeldMaximum, scale.HeldBudget, scale.HeldCost, scale.HeldBackoff}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
@@ -43,26 +43,29 @@ var (
 	queueStages = desc("hangar_queue_stages", "Stages of the queue that a pool may run: waiting for a machine, held_back by their own limits, or assigned to a machine.", "pool", "state")
 	unmatched   = desc("hangar_queue_unmatched_stages", "Waiting stages that no pool may run.")
 
-	servers        = desc("hangar_servers", "Servers, by where they are in their lives.", "pool", "state")
-	serversBilled  = desc("hangar_servers_billed", "Servers that count against their pool's maximum: their machine exists, may exist, or is about to.", "pool", "state")
-	serversUsable  = desc("hangar_servers_usable", "Servers that are, or are about to become, capacity for builds.", "pool", "state")
-	serversIdle    = desc("hangar_servers_idle", "Servers that take builds and have none.", "pool")
-	poolMinimum    = desc("hangar_pool_minimum_servers", "Servers that a pool always has.", "pool")
-	poolMaximum    = desc("hangar_pool_maximum_servers", "Servers that a pool may have.", "pool")
-	poolHeld       = desc("hangar_pool_held", "1: this keeps the pool from what it wants.", "pool", "by")
-	createBudget   = desc("hangar_pool_create_budget", "Creates within an hour that may serve no build; 0: no bound.", "pool")
-	createsSpent   = desc("hangar_pool_creates_spent", "Creates of the last hour that have served no build so far.", "pool")
-	uncleanStacks  = desc("hangar_stacks_unclean", "Stacks that are not run again before a look has told what became of their machines.", "pool")
-	findings       = desc("hangar_findings", "Differences between the records, the Terraform states and the provider's list, as they are now.", "kind")
-	findingsHeld   = desc("hangar_findings_held", "Machines that are held for a person's decision: hangar audit.")
-	pausedByPerson = desc("hangar_paused", "1: a person has paused the making and removing of servers.")
+	servers         = desc("hangar_servers", "Servers, by where they are in their lives.", "pool", "state")
+	serversBilled   = desc("hangar_servers_billed", "Servers that count against their pool's maximum: their machine exists, may exist, or is about to.", "pool", "state")
+	serversUsable   = desc("hangar_servers_usable", "Servers that are, or are about to become, capacity for builds.", "pool", "state")
+	serversIdle     = desc("hangar_servers_idle", "Servers that take builds and have none.", "pool")
+	poolMinimum     = desc("hangar_pool_minimum_servers", "Servers that a pool always has.", "pool")
+	poolMaximum     = desc("hangar_pool_maximum_servers", "Servers that a pool may have.", "pool")
+	poolHeld        = desc("hangar_pool_held", "1: this keeps the pool from what it wants.", "pool", "by")
+	createBudget    = desc("hangar_pool_create_budget", "Creates within an hour that may serve no build; 0: no bound.", "pool")
+	createsSpent    = desc("hangar_pool_creates_spent", "Creates of the last hour that have served no build so far.", "pool")
+	serversOutdated = desc("hangar_servers_outdated", "Servers that their pool would make otherwise now: they are replaced when they are idle.", "pool")
+	dayBudget       = desc("hangar_pool_day_budget", "What a pool's servers may cost in a day (UTC), in the currency of their prices; 0: no bound.", "pool")
+	dayCost         = desc("hangar_pool_day_cost", "What a pool's servers have cost since the day (UTC) began; 0 where no price is told.", "pool")
+	uncleanStacks   = desc("hangar_stacks_unclean", "Stacks that are not run again before a look has told what became of their machines.", "pool")
+	findings        = desc("hangar_findings", "Differences between the records, the Terraform states and the provider's list, as they are now.", "kind")
+	findingsHeld    = desc("hangar_findings_held", "Machines that are held for a person's decision: hangar audit.")
+	pausedByPerson  = desc("hangar_paused", "1: a person has paused the making and removing of servers.")
 )
 
 // Describe lists what Collect tells.
 func (r records) Describe(told chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		serverCount, serverCapacity, queueStages, unmatched, servers, serversBilled, serversUsable, serversIdle, poolMinimum, poolMaximum,
-		poolHeld, createBudget, createsSpent, uncleanStacks, findings, findingsHeld, pausedByPerson,
+		poolHeld, createBudget, createsSpent, serversOutdated, dayBudget, dayCost, uncleanStacks, findings, findingsHeld, pausedByPerson,
 	} {
 		told <- d
 	}
@@ -90,17 +93,29 @@ func (r records) Collect(told chan<- prometheus.Metric) {
 	tell.drone(snap.Servers)
 	tell.demand(snap.Last, r.poolNames())
 	tell.servers(counts, r.poolNames())
-	for _, p := range r.pools {
+	for _, p := range r.pools.At(r.Now()).Pools {
 		tell.gauge(poolMinimum, p.Min, p.Name)
 		tell.gauge(poolMaximum, p.Max, p.Name)
 		tell.gauge(createBudget, p.CreateBudget, p.Name)
 		tell.gauge(createsSpent, snap.Spent[p.Name].Creates, p.Name)
+		tell.gauge(serversOutdated, outdated(p, snap.Servers), p.Name)
+		told <- prometheus.MustNewConstMetric(dayBudget, prometheus.GaugeValue, p.Budget, p.Name)
+		told <- prometheus.MustNewConstMetric(dayCost, prometheus.GaugeValue, snap.Spent[p.Name].Cost, p.Name)
 	}
 	for _, pool := range union(r.poolNames(), unclean) {
 		tell.gauge(uncleanStacks, unclean[pool], pool)
 	}
 	tell.findings(found)
 	tell.gauge(pausedByPerson, one(snap.Paused))
+}
+
+func outdated(p state.Pool, servers []state.Server) (n int) {
+	for _, s := range servers {
+		if s.Pool == p.Name && p.Outdated(s) {
+			n++
+		}
+	}
+	return n
 }
 
 // teller tells values as they are now.
