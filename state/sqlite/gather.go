@@ -248,7 +248,7 @@ func currentConditions(t tx, now time.Time, w state.Watch) (current []condition,
 		d = newest[0]
 	}
 	for _, p := range d.Pools {
-		if p.Held == scale.HeldBudget || p.Held == scale.HeldBackoff {
+		if p.Held == scale.HeldBudget || p.Held == scale.HeldCost || p.Held == scale.HeldBackoff {
 			current = append(current, condition{kind: state.PoolHeld, subject: p.Pool + " " + p.Held,
 				event: state.Event{Kind: state.PoolHeld, At: d.At, Pool: p.Pool, Held: p.Held, Reason: p.Reason}})
 		}

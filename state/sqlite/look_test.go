@@ -269,3 +269,35 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 		t.Errorf("servers %+v, %+v", a, b)
 	}
 }
+
+// What servers have cost counts from midnight, UTC, and until they are gone.
+func TestCostOfTheDay(t *testing.T) {
+	s := newStore(t)
+	noon := start.UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
+	stack := state.Stack{Name: "s1", Pool: "default", Provider: "packet", Created: noon}
+	var servers []state.Server
+	for _, n := range []string{"yesterday", "today", "gone", "refused", "waits", "free"} {
+		price := 0.5
+		if n == "free" {
+			price = 0
+		}
+		servers = append(servers, state.Server{Name: n, Pool: "default", Stack: "s1", Provider: "packet", Capacity: 1, Price: price, Spec: "spec-" + n})
+	}
+	must(t, s.Commit(t.Context(), state.Changes{At: noon, Stacks: []state.Stack{stack}, Servers: servers}))
+	for name, at := range map[string]time.Duration{"yesterday": -20 * time.Hour, "today": -2 * time.Hour, "gone": -4 * time.Hour, "refused": -2 * time.Hour, "free": -2 * time.Hour} {
+		_, err := s.writer.Exec("UPDATE servers SET phase = 'running', began = ? WHERE name = ?", micros(noon.Add(at)), name)
+		must(t, err)
+	}
+	_, err := s.writer.Exec("UPDATE servers SET phase = 'stopped', stopped = ? WHERE name = 'gone'", micros(noon.Add(-time.Hour)))
+	must(t, err)
+	_, err = s.writer.Exec("UPDATE servers SET absent = 'refused' WHERE name = 'refused'")
+	must(t, err)
+	snap, err := s.Snapshot(t.Context(), noon)
+	must(t, err)
+	if got, want := snap.Spent["default"].Cost, 0.5*(12+2+3); got < want-1e-9 || got > want+1e-9 {
+		t.Errorf("cost %v, want %v", got, want)
+	}
+	if one := serverNow(t, s, "today"); one.Price != 0.5 || one.Spec != "spec-today" {
+		t.Errorf("server %+v", one)
+	}
+}
