@@ -156,7 +156,14 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	poolSource.Adopt = func(set *pools.Set) error { return runner.Install(set.Modules...) }
+	poolSource.Adopt = func(set *pools.Set) error {
+		for _, m := range set.Modules {
+			if m.Census == nil {
+				log.Warn("a module has no census: machines that Terraform forgets cannot be found, and a destruction is believed, not verified", "module", m.Name)
+			}
+		}
+		return runner.Install(set.Modules...)
+	}
 	if err := poolSource.Adopt(poolSource.Set()); err != nil {
 		return nil, err
 	}
