@@ -91,7 +91,11 @@ func readFiles(fsys fs.FS) (map[string][]byte, error) {
 			return nil
 		case d.IsDir():
 			return nil
-		case !d.Type().IsRegular():
+		}
+		// A file may be a link to one: that is how Kubernetes mounts them.
+		if info, err := fs.Stat(fsys, p); err != nil {
+			return err
+		} else if !info.Mode().IsRegular() {
 			return fmt.Errorf("%s is not a regular file", p)
 		}
 		files[p], err = fs.ReadFile(fsys, p)

@@ -2,6 +2,8 @@ package tfmodules
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -163,5 +165,35 @@ func TestProviderOfResource(t *testing.T) {
 	}
 	if m.Provider != "other" {
 		t.Errorf("provider %q, want other", m.Provider)
+	}
+}
+
+// Kubernetes mounts each file as a link into a folder whose name begins with
+// two dots.
+func TestLoadFollowsLinksToFiles(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "..data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for p, f := range plain {
+		if err := os.WriteFile(filepath.Join(dir, "..data", p), f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join("..data", p), filepath.Join(dir, p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := Load(os.DirFS(dir), "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := Load(plain, "mine"); err != nil || m.Folder() != want.Folder() {
+		t.Errorf("%s, want %s: %v", m.Folder(), want.Folder(), err)
+	}
+	if err := os.Symlink("..data", filepath.Join(dir, "folder.tf")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(os.DirFS(dir), "mine"); err == nil || !strings.Contains(err.Error(), "folder.tf is not a regular file") {
+		t.Errorf("%v", err)
 	}
 }

@@ -134,10 +134,45 @@ func (c Config) platform() state.Platform {
 // digest is of all that an agent on a server of the pool is told: servers with
 // another one are outdated.
 func (a *agents) digest(p state.Pool) string {
-	text, err := json.Marshal([]any{a.of(p), a.own, a.template})
+	text, err := json.Marshal([]any{a.of(p), a.template})
+	var told any
+	if err == nil {
+		err = json.Unmarshal(text, &told)
+	}
+	if err == nil {
+		text, err = json.Marshal(filled(told))
+	}
 	if err != nil {
 		panic(err) // it is made of what JSON has
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// filled leaves out what is empty, so that a field that a later release adds
+// changes nothing where it is not used.
+func filled(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, field := range v {
+			if v[name] = filled(field); v[name] == nil {
+				delete(v, name)
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range v {
+			v[i] = filled(v[i])
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case string, float64, bool:
+		if v == "" || v == 0.0 || v == false {
+			return nil
+		}
+	}
+	return v
 }

@@ -368,3 +368,29 @@ func TestPlanOfPools(t *testing.T) {
 		}
 	}
 }
+
+// A field that is empty does not count in what a server is made of; one that is
+// not does.
+func TestDigest(t *testing.T) {
+	digest := func(change func(a *agents)) string {
+		a := &agents{}
+		a.agent.Image = "runner:1"
+		change(a)
+		return a.digest(state.Pool{Name: "a", Platform: state.Platform{OS: "linux"}})
+	}
+	was := digest(func(a *agents) { a.agent.Labels, a.agent.Volumes = map[string]string{}, []string{} })
+	if is := digest(func(a *agents) {}); is != was {
+		t.Error("nothing changed, and another digest")
+	}
+	for name, change := range map[string]func(a *agents){
+		"image":    func(a *agents) { a.agent.Image = "runner:2" },
+		"secret":   func(a *agents) { a.agent.Secret = "another" },
+		"gc":       func(a *agents) { a.agent.GC.Enabled = true },
+		"environ":  func(a *agents) { a.agent.Environ = []string{"A=b"} },
+		"template": func(a *agents) { a.template = "#cloud-config" },
+	} {
+		if digest(change) == was {
+			t.Errorf("another %s, and the same digest", name)
+		}
+	}
+}
