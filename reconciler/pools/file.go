@@ -192,7 +192,7 @@ func (r *reader) pool(block *hclsyntax.Block, s poolShape) pool {
 	set(&p.Min, s.Min)
 	set(&p.Max, s.Max)
 	set(&p.Buffer, s.Buffer)
-	r.wrong(at(block, "max"), check(p.Pool))
+	r.wrong(at(block, sizes(s)), check(p.Pool))
 	set(&p.Concurrency, s.Concurrency)
 	if p.Concurrency < 1 {
 		r.wrong(at(block, "concurrency"), errors.New("concurrency: want 1 or more stages"))
@@ -229,6 +229,17 @@ func (r *reader) pool(block *hclsyntax.Block, s poolShape) pool {
 	r.schedules(block, s, &p)
 	r.candidates(block, s, &p)
 	return p
+}
+
+// sizes is the attribute that a wrong size is told of.
+func sizes(s poolShape) string {
+	switch {
+	case s.Min != nil:
+		return "min"
+	case s.Buffer != nil && s.Max == nil:
+		return "buffer"
+	}
+	return "max"
 }
 
 // set takes over what is told.
@@ -290,9 +301,11 @@ func (r *reader) schedules(block *hclsyntax.Block, s poolShape, p *pool) {
 		if shape.Cron == "" && shape.Timezone == "" {
 			continue // not told, which was told
 		}
-		one, attribute, err := newSchedule(shape.Name, shape.Cron, shape.Timezone)
-		if err != nil {
-			r.wrong(at(blocks[i], attribute), fmt.Errorf("schedule %q: %w", shape.Name, err))
+		one, wrong := newSchedule(shape.Name, shape.Cron, shape.Timezone)
+		for attribute, err := range wrong {
+			r.wrong(at(blocks[i], attribute), err)
+		}
+		if len(wrong) > 0 {
 			continue
 		}
 		one.min, one.max, one.buffer = shape.Min, shape.Max, shape.Buffer

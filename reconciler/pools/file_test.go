@@ -265,7 +265,7 @@ pool "e" {
     timezone = "UTC"
   }
   schedule "day" {
-    cron     = "* 8-17 * * *"
+    cron     = "often"
     timezone = "Europe/Atlantis"
   }
   schedule "week" {
@@ -295,7 +295,7 @@ pool "g" {
 	for _, want := range []string{
 		"1,1: max: want 1 or more",
 		`2,1: pool "A": want lower case letters`,
-		"3,1: min = 5 is above max = 4",
+		"4,3: min = 5 is above max = 4",
 		`6,1: pool "b" is there twice`,
 		"7,3: concurrency: want 1 or more",
 		`8,3: idle = "soon": want a duration`,
@@ -306,6 +306,7 @@ pool "g" {
 		"19,3: candidate: metro stands instead of facility",
 		"23,3: module hall needs the setting size",
 		`29,5: schedule "night": cron = "* 25 * * *": want five fields`,
+		`33,5: schedule "day": cron = "often": want five fields`,
 		`34,5: schedule "day": timezone = "Europe/Atlantis": want the name of a time zone`,
 		`39,5: schedule "week": min = 9 is above max = 4`,
 		"43,3: static: names one twice",

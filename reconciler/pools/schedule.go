@@ -21,17 +21,18 @@ type schedule struct {
 	min, max, buffer *int // nil: as the pool has it
 }
 
-// newSchedule reads the expression and the zone; it says which of the two is
-// wrong.
-func newSchedule(name, cron, zone string) (_ schedule, wrong string, err error) {
+// newSchedule reads the expression and the zone; wrong says what is wrong with
+// either, by the attribute's name.
+func newSchedule(name, cron, zone string) (s schedule, wrong map[string]error) {
+	s, wrong = schedule{name: name, cron: cron}, map[string]error{}
 	if len(strings.Fields(cron)) != 5 || !gronx.IsValid(cron) {
-		return schedule{}, "cron", fmt.Errorf("cron = %q: want five fields (minute, hour, day, month, weekday) that name the minutes in which it applies, such as %q", cron, "* 8-17 * * mon-fri")
+		wrong["cron"] = fmt.Errorf("schedule %q: cron = %q: want five fields (minute, hour, day, month, weekday) that name the minutes in which it applies, such as %q", name, cron, "* 8-17 * * mon-fri")
 	}
-	location, err := time.LoadLocation(zone)
-	if err != nil || zone == "" || zone == "Local" {
-		return schedule{}, "timezone", fmt.Errorf("timezone = %q: want the name of a time zone, such as Europe/Vienna or UTC", zone)
+	var err error
+	if s.zone, err = time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
+		wrong["timezone"] = fmt.Errorf("schedule %q: timezone = %q: want the name of a time zone, such as Europe/Vienna or UTC", name, zone)
 	}
-	return schedule{name: name, cron: cron, zone: location}, "", nil
+	return s, wrong
 }
 
 // applies says whether the minute of t matches.
