@@ -29,24 +29,10 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 	defer r.mu.Unlock()
 	var made state.Server
 	err := r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
-		all, billed := 0, 0
-		for _, s := range snap.Servers {
-			if s.Billed() {
-				all++
-				if s.Pool == p.Name {
-					billed++
-				}
-			}
-		}
-		if billed >= p.Max {
-			return state.Changes{}, state.Errorf(state.Conflict,
-				"pool %s has %d servers, its maximum; raise it (DRONE_POOL_MAX, or max of the pool) or destroy one first", p.Name, billed)
-		}
-		if roster.Max > 0 && all >= roster.Max {
-			return state.Changes{}, state.Errorf(state.Conflict,
-				"there are %d servers, the maximum of all pools; raise max in the pools file or destroy one first", all)
-		}
 		at := r.Now().UTC()
+		if why := scale.Full(scale.Observation{At: at, Servers: snap.Servers, Backoffs: snap.Backoffs, Spent: snap.Spent, Max: roster.Max}, roster.Pools, p.Name); why != "" {
+			return state.Changes{}, state.Errorf(state.Conflict, "pool %s: %s; raise it (DRONE_POOL_MAX, or the pools file), or destroy a server first", p.Name, why)
+		}
 		stacks, servers := place(p, scale.Candidate(p, snap.Backoffs, at), 1, r.StackSize, snap, at)
 		servers[0].Ordered, servers[0].Reason = true, "asked for by an admin"
 		made = servers[0]

@@ -3,6 +3,7 @@ package reconciler
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"hangar/state"
@@ -58,10 +59,11 @@ func (v view) adopt(c *conclusions) {
 		named[s.Name] = true
 	}
 	for _, x := range c.held {
-		f, pool := x.found, poolOf(v.pools, x.area.template)
+		f, template := x.found, x.area.made(x.found)
+		pool := poolOf(v.pools, template)
 		at, ok := made[f.Stack]
 		if !ok {
-			stack := x.area.template
+			stack := template
 			stack.Name, stack.Tag, stack.Generation, stack.Created = f.Stack, "", 1, v.began
 			if _, taken := v.stacks[f.Stack]; taken || state.CheckHostname(f.Stack) != nil {
 				stack.Name, stack.Tag = stack.Pool+"-"+random(8), cmp.Or(f.Stack, "hangar-instance="+v.instance)
@@ -71,9 +73,14 @@ func (v view) adopt(c *conclusions) {
 			c.Stacks = append(c.Stacks, stack)
 		}
 		s := state.Server{
-			Name: f.Server, Pool: pool.Name, Stack: c.Stacks[at].Name, Phase: state.Running, Provider: x.area.template.Provider,
+			Name: f.Server, Pool: pool.Name, Stack: c.Stacks[at].Name, Phase: state.Running, Provider: template.Provider,
 			Capacity: max(1, pool.Concurrency), Created: v.began, Started: v.began,
 			Device: state.Device{ID: f.ID, Address: f.Address, State: string(f.State)}, Reason: "adopted on a person's order",
+		}
+		for _, k := range pool.Candidates {
+			if k.Name == template.Candidate {
+				s.Price, s.Spec = k.Price, k.Spec
+			}
 		}
 		if f.State == state.FoundBooting {
 			s.Phase, s.Started = state.Created, time.Time{}
@@ -87,4 +94,15 @@ func (v view) adopt(c *conclusions) {
 		named[f.Server] = true
 		c.Servers = append(c.Servers, s)
 	}
+}
+
+// made is what a device was made after, as far as its tag tells: a stack's name
+// begins with its pool's.
+func (a area) made(f state.Found) state.Stack {
+	for _, t := range append([]state.Stack{a.template}, a.others...) {
+		if rest, ok := strings.CutPrefix(f.Stack, t.Pool+"-"); ok && !strings.Contains(rest, "-") {
+			return t
+		}
+	}
+	return a.template
 }

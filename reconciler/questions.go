@@ -17,7 +17,8 @@ func (s *Sweeper) ask(ctx context.Context, q state.Question) ([]state.Found, err
 type question struct {
 	state.Question
 	scope    string
-	template state.Stack // what a recovery stack there is made after
+	template state.Stack   // what a recovery stack there is made after
+	others   []state.Stack // the same, of the other pools and places
 }
 
 // questions are the questions by which everything is seen once: all that new
@@ -39,12 +40,13 @@ func (s *Sweeper) questions(ctx context.Context) ([]question, error) {
 		}
 	}
 	var questions []question
-	asked := make(map[string]bool)
+	asked := make(map[string]int)
 	ask := func(scope string, template state.Stack) {
-		if asked[scope] {
+		if at, before := asked[scope]; before {
+			questions[at].others = append(questions[at].others, template)
 			return
 		}
-		asked[scope] = true
+		asked[scope] = len(questions)
 		questions = append(questions, question{scope: scope, template: template, Question: state.Question{
 			Module: template.Module, Settings: template.Settings, Tag: "hangar-instance=" + s.Instance, Known: known[scope],
 		}})
@@ -59,7 +61,9 @@ func (s *Sweeper) questions(ctx context.Context) ([]question, error) {
 		}
 	}
 	for _, stack := range stacks {
-		ask(scopes[stack.Name], stack)
+		if _, before := asked[scopes[stack.Name]]; !before {
+			ask(scopes[stack.Name], stack)
+		}
 	}
 	return questions, nil
 }

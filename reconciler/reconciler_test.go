@@ -71,6 +71,24 @@ func TestFailedReadDecidesNothing(t *testing.T) {
 	}
 }
 
+// What a person orders is bounded as what the queue asks for is.
+func TestOrderWithinTheBudgets(t *testing.T) {
+	p := pool(0, 4)
+	p.Budget, p.Candidates[0].Price = 1, 5
+	h := newHouse(t, p)
+	if _, err := h.rec.Create(t.Context(), ""); state.CodeOf(err) != state.Conflict || !strings.Contains(err.Error(), "budget of 1.00 a day") {
+		t.Errorf("beyond the day's budget: %v", err)
+	}
+	h = newHouse(t, pool(0, 4))
+	h.pools.Max = 1
+	if _, err := h.rec.Create(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.rec.Create(t.Context(), ""); state.CodeOf(err) != state.Conflict || !strings.Contains(err.Error(), "maximum of 1 in all pools") {
+		t.Errorf("beyond the maximum of all pools: %v", err)
+	}
+}
+
 func TestOrders(t *testing.T) {
 	h := newHouse(t, pool(0, 2))
 	ctx := t.Context()

@@ -222,7 +222,7 @@ func (s *Sweeper) look(ctx context.Context) (view, state.Audit, error) {
 		return v, audit, err
 	}
 	for _, q := range questions {
-		a := area{scope: q.scope, template: q.template}
+		a := area{scope: q.scope, template: q.template, others: q.others}
 		a.found, a.err = s.ask(ctx, q.Question)
 		if ctx.Err() != nil {
 			return v, audit, ctx.Err()

@@ -34,7 +34,8 @@ type view struct {
 // area is what one provider account shows.
 type area struct {
 	scope    string
-	template state.Stack
+	template state.Stack   // of the first pool that makes servers there
+	others   []state.Stack // of the other pools and places
 	found    []state.Found
 	err      error // why it could not be looked at
 }

@@ -28,7 +28,7 @@ type PoolDecision struct {
 	Create   int    `json:"create"`    // servers to be made
 
 	Candidate string `json:"candidate,omitempty"` // where they are to be made
-	Held      string `json:"held,omitempty"`      // what keeps the pool from what it wants: paused, maximum, backoff
+	Held      string `json:"held,omitempty"`      // what keeps the pool from what it wants: paused, maximum, budget, cost, backoff
 	Reason    string `json:"reason"`
 }
 

@@ -18,7 +18,10 @@ type Snapshot struct {
 type Spent struct {
 	Creates int
 	Oldest  time.Time // when the create of the first of them began
-	Cost    float64   // of the pool's servers since the day (UTC) began
+	// Cost is that of the pool's servers since the day (UTC) began; Unpriced is for
+	// how long those were there whose price is not known.
+	Cost     float64
+	Unpriced time.Duration
 }
 
 // Changes is what one pass of the reconciler commits, all or nothing. When

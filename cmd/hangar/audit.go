@@ -162,7 +162,11 @@ func auditHere(p *program, cfg Config) (audit state.Audit, err error) {
 	if err != nil {
 		return audit, err
 	}
-	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, none, poolSource)
+	env, err := moduleEnv(p.ctx, store, poolSource.Set())
+	if err != nil {
+		return audit, err
+	}
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, none, func() map[string][]string { return env })
 	if err != nil {
 		return audit, err
 	}

@@ -81,8 +81,8 @@ type Config struct {
 	Instance string        `env:"DRONE_INSTANCE" help:"name of this installation, a tag of its machines; made at the first start and kept in the data folder"`
 	Interval time.Duration `env:"DRONE_INTERVAL" envDefault:"10s" help:"how often the queue is read"`
 
-	PacketAPIKey        string        `env:"DRONE_PACKET_APIKEY" need:"the API key of your Equinix Metal project or user" help:"API key of Equinix Metal (Packet)"`
-	PacketProjectID     string        `env:"DRONE_PACKET_PROJECT_ID" need:"the id of the Equinix Metal project for the machines" help:"project for the machines"`
+	PacketAPIKey        string        `env:"DRONE_PACKET_APIKEY" need:"the API key of your Equinix Metal project or user" help:"API key of Equinix Metal (Packet); needed by the module packet"`
+	PacketProjectID     string        `env:"DRONE_PACKET_PROJECT_ID" need:"the id of the Equinix Metal project for the machines" help:"project for the machines; needed by the module packet"`
 	PacketFacility      []string      `env:"DRONE_PACKET_FACILITY" help:"facilities, in order of preference (ewr1, unless DRONE_PACKET_METRO is set)"`
 	PacketMetro         []string      `env:"DRONE_PACKET_METRO" help:"metros instead of facilities, in order of preference"`
 	PacketPlan          []string      `env:"DRONE_PACKET_PLAN" envDefault:"baremetal_0" help:"plans, in order of preference; each is tried in one place before the next place"`
@@ -155,14 +155,6 @@ type Config struct {
 type StateKeep struct {
 	Count int
 	Age   time.Duration
-}
-
-// createBudget is the bound on creates that serve nothing.
-func (c Config) createBudget() int {
-	if c.PoolCreateBudget > 0 {
-		return c.PoolCreateBudget
-	}
-	return 3 * c.PoolMax
 }
 
 // ServerURL is the base URL of the Drone server.
@@ -265,7 +257,7 @@ func (c Config) mistakes() []string {
 	found = append(found, c.frontMistakes()...)
 	wrong(!isHeader(c.PrometheusToken), "DRONE_PROMETHEUS_AUTH_TOKEN=%s: want letters, digits and signs without spaces, since it is sent in a header", state.Masked)
 	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
-	if _, err := terraform.Environment(func(string) (string, bool) { return "", false }, c.TerraformEnv); err != nil {
+	if err := terraform.MayPass(c.TerraformEnv...); err != nil {
 		wrong(true, "DRONE_TERRAFORM_ENV=%s: %v", list(c.TerraformEnv), err)
 	}
 	atLeast("DRONE_TERRAFORM_STACK_SIZE", c.TerraformStackSize, 1)

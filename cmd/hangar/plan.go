@@ -56,7 +56,11 @@ func (planCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, agents, poolSource)
+	env, err := moduleEnv(p.ctx, store, poolSource.Set())
+	if err != nil {
+		return err
+	}
+	runner, err := newRunner(p.ctx, cfg, p.environ, cfg.installed(scratch), instance, agents, func() map[string][]string { return env })
 	if err != nil {
 		return err
 	}

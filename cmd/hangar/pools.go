@@ -1,19 +1,23 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
 	"hangar/state"
+	"hangar/state/sqlite"
 )
 
 // poolsEvery is how often the pools file is looked at for changes.
@@ -39,6 +43,11 @@ func (c Config) pools(environ map[string]string, a *agents, log *slog.Logger) (*
 // poolEnvironment is what the settings tell of pools.
 func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Environment {
 	module := c.TerraformModule
+	if module != "packet" && strings.HasPrefix(module, ".") { // from where hangar was started, not from the pools file
+		if folder, err := filepath.Abs(module); err == nil {
+			module = folder
+		}
+	}
 	settings := map[string]map[string]any{"packet": c.packetSettings()}
 	if own := filepath.Base(module); module != "packet" {
 		settings[own] = map[string]any{}
@@ -51,23 +60,25 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 			Name: "default", Min: c.PoolMin, Max: c.PoolMax, Buffer: c.CapacityBuffer,
 			Concurrency: c.AgentConcurrency, NamePrefix: c.namePrefix(),
 			Platform: c.platform(), Labels: c.AgentLabels,
-			CreateBudget: c.createBudget(), MaxUnavailable: 1,
+			CreateBudget: c.PoolCreateBudget, MaxUnavailable: 1,
 			MinAge: c.PoolMinAge, Idle: c.PoolIdle, BillingPeriod: c.PoolBillingPeriod,
 		},
 		Module: module, Settings: settings, Candidates: map[string][]map[string]any{"packet": c.packetPlaces()},
 		Usable: func(module string) error {
-			if module == "packet" && c.PacketAPIKey == "" {
-				return fmt.Errorf("module packet needs DRONE_PACKET_APIKEY: %s", needOf("DRONE_PACKET_APIKEY"))
+			var missing []error
+			for name, value := range map[string]string{"DRONE_PACKET_APIKEY": c.PacketAPIKey, "DRONE_PACKET_PROJECT_ID": c.PacketProjectID} {
+				if module == "packet" && value == "" {
+					missing = append(missing, fmt.Errorf("module packet needs %s: %s", name, needOf(name)))
+				}
 			}
-			return nil
+			return errors.Join(missing...)
 		},
 		Env: c.TerraformEnv,
 		Has: func(name string) error {
 			if _, set := environ[name]; !set {
 				return fmt.Errorf("env: hangar has no variable %s that it could pass on", name)
 			}
-			_, err := terraform.Environment(os.LookupEnv, []string{name})
-			return err
+			return terraform.MayPass(name)
 		},
 		Agent: a.digest,
 	}
@@ -111,10 +122,55 @@ func (c Config) packetPlaces() (list []map[string]any) {
 	return list
 }
 
+// moduleEnv are the names of the variables that the terraform of each module
+// gets. Of a module that no pool names any more it is what it got before: its
+// machines are still to be destroyed.
+func moduleEnv(ctx context.Context, store *sqlite.Store, set *pools.Set) (map[string][]string, error) {
+	env, err := store.ModuleEnv(ctx, set.Env)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(env, set.Env)
+	return env, nil
+}
+
+// adopt prepares for a set of pools that is about to count.
+func (s *service) adopt(ctx context.Context, environ map[string]string, runner *terraform.Runner, set *pools.Set) error {
+	env, err := moduleEnv(ctx, s.store, set)
+	if err != nil {
+		return err
+	}
+	for _, m := range set.Modules {
+		if m.Census == nil {
+			s.log.Warn("a module has no census: machines that Terraform forgets cannot be found, and a destruction is believed, not verified", "module", m.Name)
+		}
+	}
+	stacks, err := s.store.Stacks(ctx)
+	if err != nil {
+		return err
+	}
+	for module, names := range env {
+		live := slices.ContainsFunc(stacks, func(stack state.Stack) bool { return stack.Provider == module && stack.Emptied.IsZero() })
+		for _, name := range names {
+			if _, has := environ[name]; live && !has {
+				s.log.Warn("a module has machines, and a variable that its terraform had is not set any more: they may not be destroyed without it", "module", module, "name", name)
+			}
+		}
+	}
+	if err := s.store.Specify(ctx, set.At(time.Now()).Pools); err != nil {
+		return err
+	}
+	if err := runner.Install(set.Modules...); err != nil {
+		return err
+	}
+	s.env.Store(&env)
+	return nil
+}
+
 // keys are the variables that the terraform of each module gets.
-func (c Config) keys(environ map[string]string, set *pools.Set) map[string]map[string]string {
+func (c Config) keys(environ map[string]string, env map[string][]string) map[string]map[string]string {
 	keys := map[string]map[string]string{"packet": {"METAL_AUTH_TOKEN": c.PacketAPIKey}}
-	for module, names := range set.Env {
+	for module, names := range env {
 		if keys[module] == nil {
 			keys[module] = map[string]string{}
 		}

@@ -133,6 +133,42 @@ func TestModuleOfTheReadme(t *testing.T) {
 	}
 }
 
+// A module that no pool names any more keeps its variables: its machines are
+// still to be destroyed, also after a restart.
+func TestModuleThatIsGoneKeepsItsVariables(t *testing.T) {
+	needTerraform(t)
+	dir := t.TempDir()
+	overflow(t, dir)
+	examples(t, dir, "mine/")
+	main := filepath.Join(dir, "mine", "main.tf")
+	text, err := os.ReadFile(main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, main, strings.Replace(string(text), "  lifecycle {", "  provisioner \"local-exec\" {\n    when    = destroy\n    command = \"test -n \\\"$MY_TOKEN\\\"\"\n  }\n  lifecycle {", 1))
+	path := filepath.Join(dir, "pools.hcl")
+	pool := func(name, module, env string) string {
+		return fmt.Sprintf("pool %q {\n min = 1\n module = %q\n settings = { size = \"s\" }\n env = %s\n}\n", name, module, env)
+	}
+	put(t, path, pool("a", "./mine", `["MY_TOKEN"]`))
+	w := newWorld(t, simulator.Config{}, quick)
+	settings := []string{"DRONE_POOLS_FILE=" + path, "MY_TOKEN=correct-horse", "DRONE_AGENT_SSH=false", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_POOL_IDLE=1h"}
+	s := w.serve(t, settings...)
+	until(t, "it runs", 60*time.Second, func() bool { return slices.Equal(s.running(), []string{"a mine"}) })
+	s.ended()
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, path, pool("b", "./overflow", "[]"))
+	s = w.serve(t, settings...)
+	until(t, "its machine is destroyed, and the other module's runs", 60*time.Second, func() bool {
+		return slices.Equal(s.running(), []string{"b overflow"}) && len(s.servers()["stopped"]) == 1
+	})
+	if strings.Contains(s.get("/api/runs"), "errored") {
+		t.Error("a run failed")
+	}
+}
+
 // What is wrong with a module is told at the start, before anything is touched.
 func TestModuleMistakes(t *testing.T) {
 	dir := t.TempDir()
@@ -147,6 +183,7 @@ func TestModuleMistakes(t *testing.T) {
 		return env
 	}
 	for want, env := range map[string]map[string]string{
+		"module packet needs DRONE_PACKET_PROJECT_ID":      guideWith("DRONE_POOLS_FILE="+dir+"/packet.hcl", "DRONE_PACKET_PROJECT_ID="),
 		"module mine: setting size is missing":             guideWith("DRONE_TERRAFORM_MODULE=" + mine),
 		"module mine: setting colour is unknown":           guideWith("DRONE_TERRAFORM_MODULE="+mine, "DRONE_TERRAFORM_SETTINGS=size:s,colour:red"),
 		"there is no folder " + dir + "/none":              guideWith("DRONE_TERRAFORM_MODULE=" + dir + "/none"),
@@ -350,7 +387,7 @@ func TestPlanOfPools(t *testing.T) {
 	dir := t.TempDir()
 	overflow(t, dir)
 	path := filepath.Join(dir, "pools.hcl")
-	put(t, path, "max = 2\npool \"a\" {\n min = 0\n}\npool \"b\" {\n min = 3\n max = 3\n module = \"./overflow\"\n settings = { size = \"s\" }\n}\n")
+	put(t, path, "max = 2\npool \"a\" {\n min = 0\n}\npool \"b\" {\n min = 2\n max = 3\n module = \"./overflow\"\n settings = { size = \"s\" }\n}\n")
 	w := newWorld(t, simulator.Config{}, quick)
 	child := exec.Command(os.Args[0])
 	child.Args = []string{"hangar", "plan"}
@@ -362,7 +399,7 @@ func TestPlanOfPools(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, want := range []string{
-		"Pool a: nothing to change", "Pool b: create 2 servers at overflow, because the minimum is 3; 1 server more wanted beyond the maximum of 2 in all pools",
+		"Pool a: nothing to change", "Pool b: create 2 servers at overflow, because the minimum is 2",
 		"module.devices.terraform_data.server", "Guard: passed: 2 to create",
 	} {
 		if !strings.Contains(string(out), want) {

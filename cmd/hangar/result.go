@@ -55,7 +55,7 @@ func (c simulateCommand) untilDone(ctx context.Context, world simulation, s *ser
 			return nil, err
 		}
 		stats := world.Stats()
-		if stats.Succeeded+stats.Failed+stats.Orphaned < stats.Builds || !settled(snap, c.Min) {
+		if stats.Succeeded+stats.Failed+stats.Orphaned < stats.Builds || !settled(snap, s.pools.At(time.Now())) {
 			continue
 		}
 		return &result{
@@ -66,8 +66,12 @@ func (c simulateCommand) untilDone(ctx context.Context, world simulation, s *ser
 	}
 }
 
-// settled says whether the pool is at its minimum and nothing is on its way.
-func settled(snap state.Snapshot, min int) bool {
+// settled says whether the pools are at their minimums and nothing is on its way.
+func settled(snap state.Snapshot, roster state.Roster) bool {
+	min := 0
+	for _, p := range roster.Pools {
+		min += p.Min
+	}
 	for _, s := range snap.Servers {
 		if s.Phase != state.Running {
 			return false

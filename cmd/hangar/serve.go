@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -67,6 +68,8 @@ type service struct {
 	sweeper    *reconciler.Sweeper
 	keeper     *reconciler.Keeper
 	pools      *pools.Source
+	env        atomic.Pointer[map[string][]string] // see moduleEnv
+	hup        chan os.Signal
 	notifier   *notify.Notifier
 	agents     *reconciler.Agents // nil without SSH
 	machines   *machines          // nil without SSH
@@ -132,7 +135,10 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	s := &service{cfg: cfg, log: log, store: store, pools: poolSource, close: closeAll}
+	s := &service{cfg: cfg, log: log, store: store, pools: poolSource, close: closeAll, hup: make(chan os.Signal, 1)}
+	// From now on a SIGHUP does not end hangar, whatever is under way.
+	signal.Notify(s.hup, syscall.SIGHUP)
+	closers = append(closers, func() { signal.Stop(s.hup) })
 	if cfg.SSH {
 		keys, err := agent.LoadKeys(cfg.sshFolder(), cfg.SSHKeyFile)
 		if err != nil {
@@ -152,18 +158,11 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		closers = append(closers, client.Close)
 		s.machines = &machines{client, cfg.AgentPrivateIP, cfg.secrets(environ, agents.environ)}
 	}
-	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents, poolSource)
+	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents, func() map[string][]string { return *s.env.Load() })
 	if err != nil {
 		return nil, err
 	}
-	poolSource.Adopt = func(set *pools.Set) error {
-		for _, m := range set.Modules {
-			if m.Census == nil {
-				log.Warn("a module has no census: machines that Terraform forgets cannot be found, and a destruction is believed, not verified", "module", m.Name)
-			}
-		}
-		return runner.Install(set.Modules...)
-	}
+	poolSource.Adopt = func(set *pools.Set) error { return s.adopt(context.WithoutCancel(ctx), environ, runner, set) }
 	if err := poolSource.Adopt(poolSource.Set()); err != nil {
 		return nil, err
 	}
@@ -276,14 +275,11 @@ func (s *service) run(ctx context.Context) error {
 
 // hangUp reads the pools again whenever a SIGHUP asks for it.
 func (s *service) hangUp(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hup:
+		case <-s.hup:
 		}
 		if err := s.pools.Reload(); err != nil {
 			s.log.Error("SIGHUP: the pools are not in order; they stay as they were", "error", err)

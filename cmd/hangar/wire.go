@@ -11,7 +11,6 @@ import (
 	"hangar/reconciler"
 	"hangar/reconciler/agent"
 	"hangar/reconciler/metrics"
-	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
 )
@@ -83,7 +82,7 @@ func (c Config) databasePath() string {
 
 // newRunner finds terraform, or installs it below dir, and gives it what it
 // needs to work in the data folder.
-func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a *agents, src *pools.Source) (*terraform.Runner, error) {
+func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, instance string, a *agents, moduleEnv func() map[string][]string) (*terraform.Runner, error) {
 	if cfg.TerraformMirror != "" {
 		if info, err := os.Stat(cfg.TerraformMirror); err != nil || !info.IsDir() {
 			return nil, ConfigError{fmt.Sprintf("DRONE_TERRAFORM_MIRROR=%s: there is no such folder; terraform providers mirror makes one", cfg.TerraformMirror)}
@@ -104,7 +103,7 @@ func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, 
 		return nil, err
 	}
 	r.Mirror, r.Env, r.Instance, r.ExtraTags = cfg.TerraformMirror, env, instance, cfg.PacketTags
-	r.Keys = func() map[string]map[string]string { return cfg.keys(environ, src.Set()) }
+	r.Keys = func() map[string]map[string]string { return cfg.keys(environ, moduleEnv()) }
 	r.UserData, r.Secrets = a.userData, cfg.secrets(environ, a.environ)
 	if cfg.PacketEndpoint != "" {
 		r.Provider = map[string]map[string]any{"packet": {"endpoint": cfg.PacketEndpoint}}

@@ -51,8 +51,10 @@ func (b *builder) module(ref string) (tfmodules.Module, error) {
 		return tfmodules.Module{}, err
 	}
 	b.loaded[ref] = m
-	b.set.Modules = append(b.set.Modules, m)
-	b.set.Env[m.Name] = slices.Clone(b.env.Env)
+	if _, known := b.set.Env[m.Name]; !known { // else by another reference
+		b.set.Modules = append(b.set.Modules, m)
+		b.set.Env[m.Name] = slices.Clone(b.env.Env)
+	}
 	return m, nil
 }
 

@@ -79,6 +79,7 @@ type scheduleShape struct {
 // candidateShape has the settings of its module beside these.
 type candidateShape struct {
 	Module   *string  `hcl:"module"`
+	Env      []string `hcl:"env,optional"`
 	Price    *float64 `hcl:"price"`
 	Settings hcl.Body `hcl:",remain"`
 }
@@ -180,6 +181,17 @@ func (r *reader) file(body *hclsyntax.Body, shape fileShape) {
 		}
 		r.set.pools = append(r.set.pools, r.pool(block, s))
 	}
+	least := 0
+	for _, p := range r.set.pools {
+		most := p.Min
+		for _, s := range p.schedules {
+			most = max(most, s.apply(p.Pool).Min)
+		}
+		least += most
+	}
+	if r.set.max > 0 && least > r.set.max {
+		r.wrong(body.Attributes["max"].Range(), fmt.Errorf("max = %d is below the sum of the pools' minimums, %d", r.set.max, least))
+	}
 }
 
 func isName(s string) bool {
@@ -221,6 +233,9 @@ func (r *reader) pool(block *hclsyntax.Block, s poolShape) pool {
 		p.Labels = s.Labels
 	}
 	p.Static = s.Static
+	if slices.Contains(s.Static, "") {
+		r.wrong(at(block, "static"), errors.New("static: want the Drone names of runners"))
+	}
 	if len(slices.Compact(slices.Sorted(slices.Values(s.Static)))) < len(s.Static) {
 		r.wrong(at(block, "static"), errors.New("static: names one twice"))
 	}
@@ -253,9 +268,15 @@ func (r *reader) rollout(block *hclsyntax.Block, s poolShape, p *pool) {
 	if s.Rollout == nil {
 		return
 	}
-	p.MaxUnavailable, p.MaxSurge = 0, 0
-	set(&p.MaxUnavailable, s.Rollout.MaxUnavailable)
+	p.MaxSurge = 0
 	set(&p.MaxSurge, s.Rollout.MaxSurge)
+	if p.MaxSurge > 0 {
+		p.MaxUnavailable = 0
+	}
+	set(&p.MaxUnavailable, s.Rollout.MaxUnavailable)
+	if p.MaxUnavailable == 0 && p.MaxSurge > 0 && p.Min >= p.Max {
+		r.wrong(nested(block, "rollout")[0].DefRange(), fmt.Errorf("rollout: nothing can be made ahead with min = max = %d; want max_unavailable to be 1 or more", p.Max))
+	}
 	if p.MaxUnavailable < 0 || p.MaxSurge < 0 || p.MaxUnavailable+p.MaxSurge == 0 {
 		r.wrong(nested(block, "rollout")[0].DefRange(), errors.New("rollout: want max_unavailable or max_surge to be 1 or more, or nothing could be replaced"))
 	}
@@ -263,10 +284,7 @@ func (r *reader) rollout(block *hclsyntax.Block, s poolShape, p *pool) {
 
 func (r *reader) money(block *hclsyntax.Block, s poolShape, p *pool) {
 	set(&p.CreateBudget, s.CreateBudget)
-	if s.CreateBudget == nil && s.Max != nil && r.env.Pool.CreateBudget == 3*r.env.Pool.Max {
-		p.CreateBudget = 3 * p.Max
-	}
-	if p.CreateBudget < 1 {
+	if s.CreateBudget != nil && p.CreateBudget < 1 {
 		r.wrong(at(block, "create_budget"), errors.New("create_budget: want 1 or more creates an hour that serve nothing"))
 	}
 	set(&p.Budget, s.Budget)
@@ -298,8 +316,10 @@ func (r *reader) schedules(block *hclsyntax.Block, s poolShape, p *pool) {
 			r.wrong(blocks[i].DefRange(), fmt.Errorf("schedule %q is there twice", shape.Name))
 		}
 		names[shape.Name] = true
-		if shape.Cron == "" && shape.Timezone == "" {
-			continue // not told, which was told
+		_, cron := blocks[i].Body.Attributes["cron"]
+		_, zone := blocks[i].Body.Attributes["timezone"]
+		if !cron || !zone {
+			continue // which was told
 		}
 		one, wrong := newSchedule(shape.Name, shape.Cron, shape.Timezone)
 		for attribute, err := range wrong {
@@ -345,9 +365,10 @@ func (r *reader) candidates(block *hclsyntax.Block, s poolShape, p *pool) {
 			r.wrong(place, err)
 			continue
 		}
-		if shape.Module == nil || *shape.Module == ref {
+		if own == ref {
 			r.wrong(at(block, "env"), r.pass(m.Name, s.Env))
 		}
+		r.wrong(at(blocks[i], "env"), r.pass(m.Name, shape.Env))
 		k := r.candidate(blocks[i], shape, m, p.Pool, own == ref, settings)
 		if names[k.Name] {
 			r.wrong(blocks[i].DefRange(), fmt.Errorf("candidate %s is there twice", k.Name))
@@ -382,21 +403,26 @@ func (r *reader) candidate(block *hclsyntax.Block, shape candidateShape, m tfmod
 		said[a.Name] = value
 		switch value.(type) {
 		case string, float64, bool:
+			if state.SecretName(a.Name) {
+				break
+			}
 			name = joined(name, fmt.Sprint(value))
 		}
 		if !slices.ContainsFunc(m.Variables, func(v tfmodules.Variable) bool { return v.Name == a.Name }) {
 			r.wrong(a.Range, fmt.Errorf("module %s has no setting %s; it has %s", m.Name, a.Name, settingsOf(m)))
+			delete(said, a.Name)
 		}
 	}
-	all := join(r.env.Settings[m.Name], settings, said)
-	if len(r.env.Candidates[m.Name]) > 0 {
-		all = r.placed(block, m, all, said, settings)
+	told := join(settings, said)
+	if told["facility"] != nil && told["metro"] != nil {
+		r.wrong(block.DefRange(), errors.New("candidate: metro stands instead of facility; set one of them"))
 	}
-	for _, v := range m.Variables {
-		if _, ok := all[v.Name]; !ok && v.Required {
-			r.wrong(block.DefRange(), fmt.Errorf("module %s needs the setting %s", m.Name, v.Name))
-		}
+	var place map[string]any // what the environment says of places, where this one leaves it out
+	if places := r.env.Candidates[m.Name]; len(places) > 0 {
+		place = without(places[0], told)
 	}
+	all := join(r.env.Settings[m.Name], place, told)
+	r.wrong(block.DefRange(), m.CheckSettings(all))
 	k := candidate(m, all, name)
 	if name == "" {
 		k.Name = m.Name
@@ -407,23 +433,6 @@ func (r *reader) candidate(block *hclsyntax.Block, shape candidateShape, m tfmod
 	}
 	k.Spec = r.spec(p, m, all)
 	return k
-}
-
-// placed fills in what the environment says of places and plans where a
-// candidate leaves it out. Facility and metro stand for each other.
-func (r *reader) placed(block *hclsyntax.Block, m tfmodules.Module, all, said, settings map[string]any) map[string]any {
-	first := r.env.Candidates[m.Name][0]
-	has := func(name string) bool { _, a := said[name]; _, b := settings[name]; return a || b }
-	if has("facility") && has("metro") {
-		r.wrong(block.DefRange(), errors.New("candidate: metro stands instead of facility; set one of them"))
-	}
-	for name, value := range first {
-		place := name == "facility" || name == "metro"
-		if !has(name) && !(place && (has("facility") || has("metro"))) {
-			all[name] = value
-		}
-	}
-	return all
 }
 
 func settingsOf(m tfmodules.Module) string {

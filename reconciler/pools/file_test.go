@@ -16,7 +16,7 @@ import (
 func environment() Environment {
 	return Environment{
 		Pool: state.Pool{
-			Name: "default", Min: 2, Max: 4, Concurrency: 2, NamePrefix: "agent-", CreateBudget: 12, MaxUnavailable: 1,
+			Name: "default", Min: 2, Max: 4, Concurrency: 2, NamePrefix: "agent-", MaxUnavailable: 1,
 			Platform: state.Platform{OS: "linux", Arch: "amd64"}, Labels: map[string]string{"all": "yes"}, MinAge: 55 * time.Minute, Idle: 10 * time.Minute,
 		},
 		Module:     "packet",
@@ -186,6 +186,40 @@ pool "small" {
 	if !slices.Equal(set.Env["packet"], []string{"KEY"}) || !slices.Equal(set.Env["hall"], []string{"OTHER"}) || len(set.Modules) != 2 {
 		t.Errorf("env %v, modules %v", set.Env, set.Modules)
 	}
+
+	// By two references, with variables of a candidate's own, and a name that
+	// tells no secret.
+	set, err = Parse([]byte(`
+pool "a" {
+  module   = "./hall"
+  settings = { size = "s" }
+  env      = ["KEY"]
+}
+pool "b" {
+  candidate {
+    plan = "small"
+  }
+  candidate {
+    module = "./hall/"
+    size   = "s"
+    token  = "correct-horse"
+    env    = ["OTHER"]
+  }
+}
+`), path, environment())
+	if err == nil || !strings.Contains(err.Error(), "module hall has no setting token") {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "hall", "token.tf"), []byte("variable \"token\" {\n  default = null\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, err = Parse([]byte("pool \"a\" {\n module = \"./hall\"\n settings = { size = 1 }\n env = [\"KEY\"]\n}\npool \"b\" {\n candidate {\n module = \"./hall/\"\n size = \"s\"\n token = \"correct-horse\"\n env = [\"OTHER\"]\n }\n}\n"), path, environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(set.Env["hall"], []string{"KEY", "OTHER"}) || len(set.Modules) != 1 || set.At(time.Now()).Pools[1].Candidates[0].Name != "hall/s" {
+		t.Errorf("env %v, modules %v, %+v", set.Env, set.Modules, set.At(time.Now()).Pools[1].Candidates)
+	}
 }
 
 // A server is outdated when what its pool makes servers of has changed, and by
@@ -304,7 +338,7 @@ pool "g" {
 		`13,3: module "packt" does not come with hangar; it has packet; the folder of one of your own begins with ./ or /`,
 		"17,5: module packet has no setting facilty; it has ",
 		"19,3: candidate: metro stands instead of facility",
-		"23,3: module hall needs the setting size",
+		"23,3: module hall: setting size is missing",
 		`29,5: schedule "night": cron = "* 25 * * *": want five fields`,
 		`33,5: schedule "day": cron = "often": want five fields`,
 		`34,5: schedule "day": timezone = "Europe/Atlantis": want the name of a time zone`,
@@ -333,6 +367,71 @@ pool "g" {
 		if _, err := Parse([]byte(text), "pools.hcl", environment()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// Mistakes that show only when all else is in order, or depend on more than one
+// place.
+func TestMistakesOfTheWhole(t *testing.T) {
+	for text, want := range map[string]string{
+		"max = 3\npool \"a\" {}\npool \"b\" {}":                                                         "pools.hcl:1,1: max = 3 is below the sum of the pools' minimums, 4",
+		"pool \"a\" {\n min = 4\n rollout {\n max_surge = 1\n }\n}":                                     "pools.hcl:3,2: rollout: nothing can be made ahead",
+		"pool \"a\" {\n static = [\"\"]\n}":                                                             "pools.hcl:2,2: static: want the Drone names",
+		"pool \"a\" {\n schedule \"x\" {\n cron = \"\"\n timezone = \"\"\n }\n}":                        "pools.hcl:3,2: schedule \"x\": cron = \"\"",
+		"pool \"a\" {\n schedule \"x\" {\n cron = \"* 0-23,99 * * *\"\n timezone = \"UTC\"\n }\n}":      "pools.hcl:3,2: schedule \"x\": cron = ",
+		"pool \"a\" {\n settings = { imagee = 1 }\n candidate {\n plan = \"x\"\n }\n}":                  "pools.hcl:3,2: module packet: setting imagee is unknown",
+		"pool \"a\" {\n settings = { imagee = 1 }\n}":                                                   "pools.hcl:1,1: module packet: setting imagee is unknown",
+		"pool \"a\" {\n settings = 3\n}":                                                                "pools.hcl:2,13: settings: want { name = value, ... }",
+		"pool \"a\" {\n candidate {\n plan = \"x\"\n }\n candidate {\n plan = \"x\"\n price = 2\n }\n}": "pools.hcl:5,2: candidate x is there twice",
+		"pool \"a\" {\n candidate {\n plan = \"x\"\n env = [\"NOWHERE\"]\n }\n}":                        "pools.hcl:4,2: env: hangar has no variable NOWHERE",
+		"pool \"a\" {\n create_budget = 0\n}":                                                           "pools.hcl:2,2: create_budget: want 1 or more",
+		"pool \"a\" {\n price = -1\n}":                                                                  "pools.hcl:2,2: price: want what a server costs",
+		"pool \"a\" {\n schedule \"x\" {\n cron = \"* * * * *\"\n timezone = \"UTC\"\n }\n schedule \"x\" {\n cron = \"* * * * *\"\n timezone = \"UTC\"\n }\n}": "pools.hcl:6,2: schedule \"x\" is there twice",
+	} {
+		if _, err := Parse([]byte(text), "pools.hcl", environment()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// What a pool says goes before what the environment says of places; facility and
+// metro stand for each other.
+func TestSettingsOfAPoolCount(t *testing.T) {
+	for text, want := range map[string][]string{
+		`pool "a" { settings = { plan = "huge" } }`:                                           {"ewr1/huge"},
+		`pool "a" { settings = { metro = "ny" } }`:                                            {"ny/small", "ny/large"},
+		`pool "a" { settings = { metro = "ny", plan = "huge" } }`:                             {"ny/huge"},
+		"pool \"a\" {\n settings = { metro = \"ny\" }\n candidate {\n plan = \"huge\"\n }\n}": {"huge"},
+	} {
+		var names []string
+		for _, k := range parse(t, text).At(time.Now()).Pools[0].Candidates {
+			names = append(names, k.Name)
+			if (k.Settings["facility"] == nil) == (k.Settings["metro"] == nil) {
+				t.Errorf("%s: settings %v", text, k.Settings)
+			}
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: candidates %v, want %v", text, names, want)
+		}
+	}
+}
+
+func TestCreateBudgetFollowsTheMaximum(t *testing.T) {
+	always := "schedule \"x\" {\n cron = \"* * * * *\"\n timezone = \"UTC\"\n max = 20\n }\n"
+	for text, want := range map[string]int{
+		"pool \"a\" {\n max = 5\n}":                                    15,
+		"pool \"a\" {\n max = 5\n " + always + "}":                     60,
+		"pool \"a\" {\n max = 5\n create_budget = 7\n " + always + "}": 7,
+	} {
+		if got := parse(t, text).At(time.Now()).Pools[0].CreateBudget; got != want {
+			t.Errorf("%s: %d, want %d", text, got, want)
+		}
+	}
+	e := environment()
+	e.Pool.CreateBudget = 12
+	set, err := Parse([]byte(`pool "a" { max = 40 }`), "pools.hcl", e)
+	if err != nil || set.At(time.Now()).Pools[0].CreateBudget != 12 {
+		t.Errorf("%v: the environment's does not count", err)
 	}
 }
 

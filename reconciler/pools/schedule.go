@@ -25,7 +25,7 @@ type schedule struct {
 // either, by the attribute's name.
 func newSchedule(name, cron, zone string) (s schedule, wrong map[string]error) {
 	s, wrong = schedule{name: name, cron: cron}, map[string]error{}
-	if len(strings.Fields(cron)) != 5 || !gronx.IsValid(cron) {
+	if !isCron(cron) {
 		wrong["cron"] = fmt.Errorf("schedule %q: cron = %q: want five fields (minute, hour, day, month, weekday) that name the minutes in which it applies, such as %q", name, cron, "* 8-17 * * mon-fri")
 	}
 	var err error
@@ -33,6 +33,25 @@ func newSchedule(name, cron, zone string) (s schedule, wrong map[string]error) {
 		wrong["timezone"] = fmt.Errorf("schedule %q: timezone = %q: want the name of a time zone, such as Europe/Vienna or UTC", name, zone)
 	}
 	return s, wrong
+}
+
+// isCron says whether every part of the five fields is in order. The library
+// looks only as far as it must to tell whether an instant matches.
+func isCron(text string) bool {
+	fields := strings.Fields(text)
+	if len(fields) != 5 {
+		return false
+	}
+	for i, field := range fields {
+		for part := range strings.SplitSeq(field, ",") {
+			alone := []string{"*", "*", "*", "*", "*"}
+			alone[i] = part
+			if !gronx.IsValid(strings.Join(alone, " ")) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // applies says whether the minute of t matches.

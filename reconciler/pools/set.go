@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"hangar/state"
@@ -38,18 +39,24 @@ func (s *Set) At(t time.Time) state.Roster {
 }
 
 func (p pool) at(t time.Time) state.Pool {
+	now := p.Pool
 	for _, s := range p.schedules {
 		if s.applies(t) {
-			return s.apply(p.Pool)
+			now = s.apply(now)
+			break
 		}
 	}
-	return p.Pool
+	if now.CreateBudget == 0 {
+		now.CreateBudget = 3 * now.Max
+	}
+	return now
 }
 
 // Environment is what pools are made with beside the file.
 type Environment struct {
 	// Pool is the pool that the environment describes. A pool of the file is the
-	// same where it does not say otherwise.
+	// same where it does not say otherwise. A CreateBudget of 0 is three times the
+	// maximum.
 	Pool state.Pool
 	// Module is the module that makes its servers: the name of one that comes with
 	// hangar, or a folder.
@@ -93,7 +100,11 @@ func (b *builder) standard(p state.Pool, m tfmodules.Module, settings map[string
 	}
 	var candidates []state.Candidate
 	for _, place := range places {
-		k := candidate(m, join(b.env.Settings[m.Name], settings, place), nameOf(place, m.Name))
+		place = without(place, settings)
+		k := candidate(m, join(b.env.Settings[m.Name], place, settings), nameOf(join(place, settings), m.Name))
+		if slices.ContainsFunc(candidates, func(o state.Candidate) bool { return o.Name == k.Name }) {
+			continue // what told them apart, the pool says itself
+		}
 		if err := m.CheckSettings(k.Settings); err != nil {
 			return nil, err
 		}
@@ -101,6 +112,22 @@ func (b *builder) standard(p state.Pool, m tfmodules.Module, settings map[string
 		candidates = append(candidates, k)
 	}
 	return candidates, nil
+}
+
+// without is a place without what is said of it otherwise; facility and metro
+// stand for each other.
+func without(place map[string]any, said ...map[string]any) map[string]any {
+	has := func(name string) bool {
+		return slices.ContainsFunc(said, func(s map[string]any) bool { _, ok := s[name]; return ok })
+	}
+	rest := map[string]any{}
+	for name, value := range place {
+		located := (name == "facility" || name == "metro") && (has("facility") || has("metro"))
+		if !located && !has(name) {
+			rest[name] = value
+		}
+	}
+	return rest
 }
 
 func candidate(m tfmodules.Module, settings map[string]any, name string) state.Candidate {

@@ -26,11 +26,11 @@ type Source struct {
 	Log     *slog.Logger
 
 	mu   sync.Mutex // one reading at a time
-	text []byte     // as it was last read
+	text []byte     // of the pools that count
 	now  atomic.Pointer[Set]
 }
 
-// At returns the pools at an instant. There are none before Load.
+// At returns the pools at an instant; after Load.
 func (s *Source) At(t time.Time) state.Roster { return s.now.Load().At(t) }
 
 // Set returns the pools that count.
@@ -88,8 +88,10 @@ func (s *Source) Run(ctx context.Context) error {
 			told = err.Error()
 		case err == nil && changed:
 			s.Log.Info("the pools were read again", "file", s.Path)
-			told = ""
 			s.Changed()
+		}
+		if err == nil {
+			told = ""
 		}
 	}
 }
@@ -109,12 +111,15 @@ func (s *Source) look() (changed bool, err error) {
 }
 
 func (s *Source) read(text []byte) error {
-	s.text = text // a wrong one is not read again before it changes
 	set, err := Parse(text, s.Path, s.Environment)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.count(set)
 	}
-	return s.count(set)
+	if err != nil {
+		return err // it is tried again: what it names may come yet
+	}
+	s.text = text
+	return nil
 }
 
 func (s *Source) count(set *Set) error {

@@ -156,6 +156,41 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// What fails for a passing reason is tried again, and told once.
+func TestPassingFailureIsTriedAgain(t *testing.T) {
+	s, log := watched(t, `pool "a" {}`)
+	if err := s.Load(); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	full := true
+	s.Adopt = func(*Set) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if full {
+			return errors.New("no space left")
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }()
+	write(t, s.Path, `pool "b" {}`)
+	until(t, "it is told", func() bool { return log.count("no space left") == 1 })
+	time.Sleep(10 * s.Every)
+	mu.Lock()
+	full = false
+	mu.Unlock()
+	until(t, "it counts", func() bool { return names(s) == "b" })
+	if n := log.count("no space left"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEnvironmentAlone(t *testing.T) {
 	s := &Source{Environment: environment(), Changed: func() {}}
 	if err := s.Load(); err != nil || names(s) != "default" {

@@ -36,6 +36,7 @@ type fleet struct {
 	place                                state.Candidate // where servers would be made now; without a name: nowhere
 	nowhere                              string          // why, in words
 	cost                                 float64         // of this day, so far
+	spent                                int             // creates of the last hour that have served nothing
 	create                               int
 	need                                 string // of those, in words
 	revived, dropped, released, replaced int
@@ -49,6 +50,7 @@ type fleet struct {
 type total struct {
 	max    int // 0: no bound
 	billed int
+	fleets []*fleet
 }
 
 // assemble makes the fleets, in the order of the pools, and lets go of what
@@ -58,14 +60,15 @@ func assemble(o Observation, members []*member, pools []state.Pool, load map[str
 	fleets := make([]*fleet, 0, len(pools))
 	byName := make(map[string]*fleet, len(pools))
 	for i := range pools {
-		f := &fleet{pool: &pools[i], all: all, cost: o.Spent[pools[i].Name].Cost}
+		f := &fleet{pool: &pools[i], all: all, spent: o.Spent[pools[i].Name].Creates}
 		f.place, f.nowhere = f.where(o.At, o.Backoffs)
+		f.cost = o.Spent[f.pool.Name].Cost + o.Spent[f.pool.Name].Unpriced.Hours()*f.price()
 		for _, machine := range f.pool.Static {
 			f.assigned += load[machine]
 			f.static += max(0, f.concurrency()-load[machine])
 		}
 		f.free, f.ready = f.static, f.static
-		fleets = append(fleets, f)
+		fleets, all.fleets = append(fleets, f), append(all.fleets, f)
 		byName[f.pool.Name] = f
 	}
 	for _, m := range members {
@@ -95,6 +98,9 @@ func (f *fleet) forgo(o Observation, m *member) {
 	case m.outdated && m.revocable():
 		m.act(state.Drop, "outdated before its create began")
 		f.dropped++
+	case f.overspent() && m.revocable():
+		m.act(state.Drop, fmt.Sprintf("its create has not begun, and the budget of %.2f a day is spent", f.pool.Budget))
+		f.dropped++
 	case f.overspent() && m.idle():
 		m.act(state.Drain, fmt.Sprintf("idle, and the budget of %.2f a day is spent", f.pool.Budget))
 		f.released++
@@ -118,7 +124,7 @@ func (f *fleet) tally(m *member, n int) {
 	if m.billed() {
 		f.billed += n
 		f.all.billed += n
-		f.rate += float64(n) * m.server.Price
+		f.rate += float64(n) * cmp.Or(m.server.Price, f.price())
 	}
 	if m.phase == state.Failed {
 		f.errored += n
@@ -147,11 +153,28 @@ func (f *fleet) headroom() int { return max(0, min(f.pool.Max-f.billed, f.payabl
 // payable is for how many more servers the day's budget lasts an hour, together
 // with those that are billed already.
 func (f *fleet) payable() int {
-	if f.pool.Budget <= 0 || f.place.Price <= 0 {
+	if f.pool.Budget <= 0 || f.price() <= 0 {
 		return math.MaxInt
 	}
 	left := f.pool.Budget - f.cost - f.rate
-	return max(0, int(math.Floor(left/f.place.Price+1e-9))) // sums of prices are not exact
+	return max(0, int(math.Floor(left/f.price()+1e-9))) // sums of prices are not exact
+}
+
+// price is what a server of the pool costs an hour that would be made now, or
+// whose own price is not known.
+func (f *fleet) price() float64 {
+	if f.place.Name == "" && len(f.pool.Candidates) > 0 {
+		return f.pool.Candidates[0].Price
+	}
+	return f.place.Price
+}
+
+// makeable is how many servers can be made now, all pools together aside.
+func (f *fleet) makeable() int {
+	if f.place.Name == "" {
+		return 0
+	}
+	return min(f.headroom(), f.affordable())
 }
 
 // overspent says whether the day's budget is used up. Then nothing is kept that
@@ -172,7 +195,7 @@ func (f *fleet) least() int {
 // that demand calls for, and so each stage is counted in the same fleet when it
 // is decided again. That is why the maximum of all pools is no part of it.
 func (f *fleet) hasRoom() bool {
-	return f.waiting < f.free+f.spare+f.headroom()*f.concurrency()
+	return f.waiting < f.free+f.spare+f.makeable()*f.concurrency()
 }
 
 // demand is for how many stages there is to be a free place.

@@ -60,8 +60,7 @@ func (f *fleet) grow(o Observation) {
 	if short == 0 {
 		return
 	}
-	spent := o.Spent[f.pool.Name]
-	n := min(short, f.headroom(), f.all.headroom())
+	n := min(short, f.headroom(), f.all.headroom(f))
 	switch {
 	case o.Paused && (n > 0 || f.spare > 0):
 		f.hold(HeldPaused, "%s wanted, but hangar is paused", count(short, "server"))
@@ -73,9 +72,9 @@ func (f *fleet) grow(o Observation) {
 		f.hold(HeldBackoff, "%s wanted, but %s", count(n, "server"), f.nowhere)
 		return
 	}
-	if left := f.affordable(spent); left < n {
+	if left := f.affordable(); left < n {
 		f.hold(HeldBudget, "%s wanted beyond the creation budget of %d an hour, because %s of the last hour served no stage; look why, more follow from %s",
-			count(n-left, "server"), f.pool.CreateBudget, count(spent.Creates, "create"), clock(first(spent.Oldest, o.At).Add(time.Hour)))
+			count(n-left, "server"), f.pool.CreateBudget, count(f.spent, "create"), clock(first(o.Spent[f.pool.Name].Oldest, o.At).Add(time.Hour)))
 		if n, short = left, left; n == 0 {
 			return
 		}
@@ -89,7 +88,7 @@ func (f *fleet) grow(o Observation) {
 	f.free += n * f.concurrency()
 	f.billed += n
 	f.all.billed += n
-	f.rate += float64(n) * f.place.Price
+	f.rate += float64(n) * f.price()
 	if n < short {
 		f.clip(short - n)
 	}
@@ -110,27 +109,34 @@ func (f *fleet) clip(n int) {
 	case f.pool.Max <= f.billed:
 		f.hold(HeldMaximum, "%s wanted beyond the maximum", wanted)
 	case f.payable() == 0:
-		f.hold(HeldCost, "%s wanted beyond the budget of %.2f a day, of which %.2f is spent; the next day begins at 00:00 UTC", wanted, f.pool.Budget, f.cost)
+		f.hold(HeldCost, "%s wanted, whose first hour goes beyond the budget of %.2f a day; the next day begins at 00:00 UTC", wanted, f.pool.Budget)
 	default:
 		f.hold(HeldMaximum, "%s wanted beyond the maximum of %d in all pools", wanted, f.all.max)
 	}
 }
 
-// headroom is how many servers all pools together may have more.
-func (t *total) headroom() int {
+// headroom is how many servers a pool may have more as far as all pools together
+// go: what the others lack to their minimums is theirs.
+func (t *total) headroom(of *fleet) int {
 	if t.max <= 0 {
 		return math.MaxInt
 	}
-	return max(0, t.max-t.billed)
+	left := t.max - t.billed
+	for _, f := range t.fleets {
+		if f != of {
+			left -= max(0, min(f.least()-f.usable, f.makeable()))
+		}
+	}
+	return max(0, left)
 }
 
 // affordable is how many creates the budget allows now. Servers whose create
 // has not begun are paid for already.
-func (f *fleet) affordable(spent state.Spent) int {
+func (f *fleet) affordable() int {
 	if f.pool.CreateBudget <= 0 {
 		return math.MaxInt
 	}
-	left := f.pool.CreateBudget - spent.Creates - f.create
+	left := f.pool.CreateBudget - f.spent - f.create
 	for _, m := range f.members {
 		if m.phase == state.Pending {
 			left--

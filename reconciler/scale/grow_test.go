@@ -160,6 +160,22 @@ func TestGrow(t *testing.T) {
 	}
 }
 
+// A pool that can make nothing leaves the stages to another one that may run them.
+func TestPoolThatCanMakeNothing(t *testing.T) {
+	first := pool(func(p *state.Pool) { p.Name, p.CreateBudget = "first", 3 })
+	second := pool(func(p *state.Pool) { p.Name = "second" })
+	until := now.Add(time.Minute)
+	for name, o := range map[string]Observation{
+		"its candidates cool off": {Backoffs: []state.Backoff{{Pool: "first", Candidate: "ewr1", Until: until}, {Pool: "first", Candidate: "sjc1", Until: until}}},
+		"its creates are used up": {Spent: map[string]state.Spent{"first": {Creates: 3, Oldest: ago(time.Minute)}}},
+	} {
+		o.At, o.Stages = now, waiting(3)
+		if d := Decide(o, []state.Pool{first, second}); d.Pools[0].Waiting != 0 || d.Pools[1].Create != 2 {
+			t.Errorf("%s: %+v", name, d.Pools)
+		}
+	}
+}
+
 // TestPools is about a stage that several pools may run: it counts in one.
 func TestPools(t *testing.T) {
 	first := func(changes ...func(*state.Pool)) state.Pool {

@@ -72,7 +72,7 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 		t.Fatalf("%d billed servers of at most %d in all pools", is, o.Max)
 	}
 	for i, p := range d.Pools {
-		var was, is, revived, released, running, ready int
+		var was, is, revived, released, replaced, running, ready int
 		rate := 0.0
 		load := loads(o)
 		for _, s := range after.Servers {
@@ -96,9 +96,9 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 		for _, machine := range pools[i].Static {
 			ready += max(0, pools[i].Concurrency-load[machine])
 		}
-		outdated := map[string]bool{}
+		outdated, capacities := map[string]bool{}, map[string]int{}
 		for _, s := range o.Servers {
-			outdated[s.Name] = pools[i].Outdated(s)
+			outdated[s.Name], capacities[s.Name] = pools[i].Outdated(s), s.Capacity
 		}
 		spent := o.Spent[p.Pool].Cost
 		overspent := pools[i].Budget > 0 && spent >= pools[i].Budget
@@ -113,6 +113,9 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 				revived++
 			case s.Action == state.Drain && !asked[s.Server] && !outdated[s.Server]:
 				released++
+			case s.Action == state.Drain && !asked[s.Server]:
+				replaced++
+				ready += capacities[s.Server]
 			}
 		}
 
@@ -125,7 +128,7 @@ func checkPools(t *rapid.T, o Observation, pools []state.Pool, d state.Decision)
 		if p.Waiting > p.Free && p.Create == 0 && revived == 0 && p.Held == "" {
 			t.Fatalf("pool %s leaves stages waiting without a word: %+v", p.Pool, p)
 		}
-		if released > 0 && !overspent && (running < pools[i].Min || ready < p.Waiting+pools[i].Buffer) {
+		if released > 0 && !overspent && (running+replaced < pools[i].Min || ready < p.Waiting+pools[i].Buffer) {
 			t.Fatalf("pool %s let %d go, and has %d with %d free: %+v", p.Pool, released, running, ready, p)
 		}
 		if (p.Create > 0) != (p.Candidate != "") || o.Paused && p.Create > 0 || p.Reason == "" {
@@ -172,7 +175,7 @@ func checkStages(t *rapid.T, o Observation, pools []state.Pool, d state.Decision
 // changes nothing for all the others.
 func checkErrored(t *rapid.T, o Observation, pools []state.Pool, d state.Decision) {
 	o.Servers = append(slices.Clone(o.Servers), server("agent-errored", state.Failed))
-	o.Servers[len(o.Servers)-1].Pool = pools[0].Name
+	o.Servers[len(o.Servers)-1].Pool, o.Servers[len(o.Servers)-1].Price = pools[0].Name, 1e-12 // else it costs what others do
 	pools = slices.Clone(pools)
 	pools[0].Max++
 	if o.Max > 0 {

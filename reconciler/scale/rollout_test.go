@@ -49,6 +49,12 @@ func TestRollout(t *testing.T) {
 			Servers: append(old("b", "c"), server("a", state.Stopping, spec("old")), server("d", state.Running, spec("new"), fresh))}, 0, ""},
 		{"and while another is made", renewing(3, 1, 0), Observation{
 			Servers: append(old("b", "c"), server("d", state.Staging, spec("new")))}, 0, ""},
+		{"what was to take its place failed: the next one stays", renewing(3, 1, 0), Observation{
+			Servers: append(old("b", "c"), server("d", state.Failed, spec("new"), func(s *state.Server) { s.Absent = state.Refused }))}, 1, ""},
+		{"nowhere to make another", renewing(3, 1, 0), Observation{Servers: old("a", "b", "c"), Backoffs: []state.Backoff{
+			{Pool: "default", Candidate: "ewr1", Until: now.Add(time.Hour)}, {Pool: "default", Candidate: "sjc1", Until: now.Add(time.Hour)}}}, 0, ""},
+		{"nowhere, but it is not needed", renewing(2, 1, 0), Observation{Servers: old("a", "b", "c"), Backoffs: []state.Backoff{
+			{Pool: "default", Candidate: "ewr1", Until: now.Add(time.Hour)}, {Pool: "default", Candidate: "sjc1", Until: now.Add(time.Hour)}}}, 0, "a drain"},
 		{"then it goes", renewing(3, 1, 0), Observation{
 			Servers: append(old("b", "c"), server("d", state.Running, spec("new"), fresh))}, 1, "b drain"},
 		{"two at once", renewing(3, 2, 0), Observation{Servers: old("a", "b", "c")}, 2, "a drain, b drain"},
@@ -125,8 +131,9 @@ func TestRolloutComesToAnEnd(t *testing.T) {
 
 func TestBudgetOfADay(t *testing.T) {
 	priced := func(budget float64, changes ...func(*state.Pool)) state.Pool {
-		return pool(append(changes, func(p *state.Pool) {
-			p.Budget, p.Candidates = budget, []state.Candidate{{Name: "ewr1", Price: 0.5}}
+		priced := func(p *state.Pool) { p.Candidates = []state.Candidate{{Name: "ewr1", Price: 0.5}} }
+		return pool(append(append([]func(*state.Pool){priced}, changes...), func(p *state.Pool) {
+			p.Budget = budget
 		})...)
 	}
 	costs := func(s *state.Server) { s.Price = 0.5 }
@@ -141,12 +148,18 @@ func TestBudgetOfADay(t *testing.T) {
 		reason  string
 	}{
 		{"enough", priced(10), 0, Observation{Stages: waiting(4)}, 2, "", "", "0.00 an hour, of a budget of 10.00 a day"},
-		{"enough for an hour of one", priced(10), 9.5, Observation{Stages: waiting(4)}, 1, HeldCost, "", "1 server more wanted beyond the budget of 10.00 a day, of which 9.50 is spent"},
+		{"enough for an hour of one", priced(10), 9.5, Observation{Stages: waiting(4)}, 1, HeldCost, "", "1 server more wanted, whose first hour goes beyond the budget of 10.00 a day"},
 		{"the hour of those that are there comes first", priced(10), 9.5, Observation{
 			Stages: append(waiting(1), stage(1, on("a")), stage(2, on("a"))), Servers: []state.Server{server("a", state.Running, costs)}}, 0, HeldCost, "", "1 server wanted"},
 		{"not enough", priced(10), 9.6, Observation{Stages: waiting(4)}, 0, HeldCost, "", "the next day begins at 00:00 UTC"},
 		{"spent: what is idle goes, whatever the minimum", priced(10, func(p *state.Pool) { p.Min = 2 }), 10, Observation{
 			Stages: []state.Stage{stage(1, on("b"))}, Servers: []state.Server{server("a", state.Running, costs), server("b", state.Running, costs)}}, 0, "", "a drain", "let 1 idle server go"},
+		{"spent: what has not begun is given up", priced(10), 10, Observation{
+			Stages: waiting(4), Servers: []state.Server{server("a", state.Pending, costs)}}, 0, HeldCost, "a drop", "drop 1 server not begun"},
+		{"no money for what would take its place", priced(10, func(p *state.Pool) { p.Min, p.MaxUnavailable, p.Candidates[0].Spec = 1, 1, "new" }), 9.4, Observation{
+			Servers: []state.Server{server("a", state.Running, costs, spec("old"))}}, 0, "", "", "nothing to change"},
+		{"what has no price of its own costs what others do", priced(10), 9, Observation{
+			Stages: append(waiting(1), stage(1, on("a")), stage(2, on("a"))), Servers: []state.Server{server("a", state.Running), server("b", state.Shutdown, func(s *state.Server) { s.Condemned = true })}}, 0, HeldCost, "", "1.00 an hour"},
 		{"no budget", priced(0), 1000, Observation{Stages: waiting(4)}, 2, "", "", "create 2 servers"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,6 +183,12 @@ func TestMaximumOfAllPools(t *testing.T) {
 	if a, b := d.Pools[0], d.Pools[1]; a.Create != 2 || a.Held != "" || b.Create != 1 || b.Held != HeldMaximum ||
 		!strings.Contains(b.Reason, "1 server more wanted beyond the maximum of 3 in all pools") || !strings.Contains(b.Reason, "0 of 3 in all pools") {
 		t.Errorf("%+v\n%+v", a, b)
+	}
+	// What a pool lacks to its minimum is kept for it.
+	least := named("second", "arm64")
+	least.Min = 2
+	if d = Decide(Observation{At: now, Max: 3, Stages: waiting(6)}, []state.Pool{named("first", "amd64"), least}); d.Pools[0].Create != 1 || d.Pools[1].Create != 2 {
+		t.Errorf("%+v", d.Pools)
 	}
 	// What one pool gives up, the other has at once.
 	o.Stages = o.Stages[4:]

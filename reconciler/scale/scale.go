@@ -37,7 +37,7 @@ const (
 	HeldPaused  = "paused"  // a person paused hangar
 	HeldMaximum = "maximum" // the pool has as many servers as it may have
 	HeldBudget  = "budget"  // too many creates of the last hour have served nothing
-	HeldCost    = "cost"    // its servers would cost more in this day than they may
+	HeldCost    = "cost"    // its servers may cost no more in this day
 	HeldBackoff = "backoff" // each of its candidates failed and is cooling off
 )
 

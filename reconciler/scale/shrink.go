@@ -62,20 +62,23 @@ func (f *fleet) release(o Observation) {
 // renew lets idle servers go that would be made otherwise now: one more whenever
 // fewer are missing than MaxUnavailable, or when what was made ahead covers the
 // demand and the minimum without it; but not while it is what stages wait for.
-// What is missing is what drains, is being destroyed, or is on its way.
+// What is missing is what drains, is being destroyed, is on its way, or lacks to
+// the minimum; and nothing goes that is needed while nothing can be made.
 func (f *fleet) renew(o Observation) {
 	if o.Paused {
 		return
 	}
 	for _, m := range f.pick((*member).replaceable, func(a, b *member) int { return a.server.Created.Compare(b.server.Created) }) {
-		missing := f.leaving+f.usable-f.running < f.pool.MaxUnavailable
-		covered := f.leaving < f.pool.MaxSurge && f.running > f.least() && f.ready-m.free() >= f.demand()
-		if !missing && !covered || f.ready-m.free() < f.waiting {
-			m.keep("outdated, and idle: is replaced when others have been")
+		dispensable := f.running > f.least() && f.ready-m.free() >= f.demand()
+		missing := max(f.leaving+f.usable, f.least()) - f.running
+		switch {
+		case f.ready-m.free() < f.waiting:
+		case dispensable && f.leaving < f.pool.MaxSurge, missing < f.pool.MaxUnavailable && (dispensable || f.payable() > 0 && f.affordable() > 0 && f.place.Name != ""):
+			f.move(m, state.Drain, "outdated: the image, plan, module or agent of its pool has changed")
+			f.replaced++
 			continue
 		}
-		f.move(m, state.Drain, "outdated: the image, plan, module or agent of its pool has changed")
-		f.replaced++
+		m.keep("outdated, and idle: is replaced when others have been")
 	}
 }
 

@@ -20,12 +20,8 @@ var passed = []string{
 // lookup knows: a few that every program needs, and the named ones
 // (DRONE_TERRAFORM_ENV). Nothing else of hangar's environment reaches it.
 func Environment(lookup func(name string) (value string, ok bool), names []string) (map[string]string, error) {
-	named := make(map[string]string, len(names))
-	for _, name := range names {
-		named[name] = ""
-	}
-	if bad := tfexec.ProhibitedEnv(named); len(bad) > 0 {
-		return nil, fmt.Errorf("hangar sets %s itself, or must not have it set", strings.Join(slices.Sorted(slices.Values(bad)), ", "))
+	if err := MayPass(names...); err != nil {
+		return nil, err
 	}
 	env := map[string]string{}
 	for _, name := range slices.Concat(names, passed) {
@@ -34,4 +30,16 @@ func Environment(lookup func(name string) (value string, ok bool), names []strin
 		}
 	}
 	return env, nil
+}
+
+// MayPass says which of these variables terraform must not be given.
+func MayPass(names ...string) error {
+	named := make(map[string]string, len(names))
+	for _, name := range names {
+		named[name] = ""
+	}
+	if bad := tfexec.ProhibitedEnv(named); len(bad) > 0 {
+		return fmt.Errorf("hangar sets %s itself, or must not have it set", strings.Join(slices.Sorted(slices.Values(bad)), ", "))
+	}
+	return nil
 }

@@ -166,10 +166,10 @@ func TestSpent(t *testing.T) {
 		must(t, err)
 	}
 	grow(t, s, start, "s2", "pending")
-	wantEqual(t, "spent", get(t, snapshot(s)).Spent, map[string]state.Spent{"default": {Creates: 2, Oldest: after(0)}})
+	wantEqual(t, "spent", get(t, snapshot(s)).Spent, map[string]state.Spent{"default": {Creates: 2, Oldest: after(0), Unpriced: 2 * time.Minute}})
 	snap, err := s.Snapshot(t.Context(), start.Add(time.Hour))
 	must(t, err)
-	wantEqual(t, "an hour later", snap.Spent, map[string]state.Spent{})
+	wantEqual(t, "an hour later", snap.Spent, map[string]state.Spent{"default": {Unpriced: 2 * time.Hour}})
 }
 
 func TestFindings(t *testing.T) {
@@ -294,6 +294,9 @@ func TestCostOfTheDay(t *testing.T) {
 	must(t, err)
 	snap, err := s.Snapshot(t.Context(), noon)
 	must(t, err)
+	if got := snap.Spent["default"].Unpriced; got != 2*time.Hour {
+		t.Errorf("unpriced %v, want 2h", got)
+	}
 	if got, want := snap.Spent["default"].Cost, 0.5*(12+2+3); got < want-1e-9 || got > want+1e-9 {
 		t.Errorf("cost %v, want %v", got, want)
 	}

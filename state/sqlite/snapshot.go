@@ -58,14 +58,19 @@ func spent(t tx, now time.Time) (map[string]state.Spent, error) {
 		byPool[c.pool] = c.Spent
 	}
 	costs, err := all(t, func(r row) (p poolSpent, err error) {
-		err = r.Scan(&p.pool, &p.Cost)
+		var unpriced float64 // microseconds
+		err = r.Scan(&p.pool, &p.Cost, &unpriced)
+		p.Unpriced = time.Duration(unpriced) * time.Microsecond
 		return p, err
-	}, `SELECT pool, sum(price * (CASE stopped WHEN 0 THEN ?1 ELSE stopped END - max(?2, CASE began WHEN 0 THEN created ELSE began END))) / 3.6e9
-		FROM servers WHERE price > 0 AND (stopped = 0 OR stopped > ?2) AND phase <> 'pending' AND absent NOT IN ('refused', 'lost')
-			AND (began > 0 OR device_id <> '') GROUP BY pool`, micros(now), micros(now.UTC().Truncate(24*time.Hour)))
+	}, `SELECT pool, sum(price * there) / 3.6e9, sum(CASE price WHEN 0 THEN there ELSE 0 END) FROM (
+			SELECT pool, price, ?1 - max(?2, CASE began WHEN 0 THEN created ELSE began END) AS there FROM servers
+				WHERE phase <> 'stopped' AND phase <> 'pending' AND absent NOT IN ('refused', 'lost') AND (began > 0 OR device_id <> '')
+			UNION ALL SELECT pool, price, stopped - max(?2, CASE began WHEN 0 THEN created ELSE began END) FROM servers
+				WHERE phase = 'stopped' AND stopped > ?2 AND absent NOT IN ('refused', 'lost') AND (began > 0 OR device_id <> ''))
+		GROUP BY pool`, micros(now), micros(now.UTC().Truncate(24*time.Hour)))
 	for _, c := range costs {
 		s := byPool[c.pool]
-		s.Cost = c.Cost
+		s.Cost, s.Unpriced = c.Cost, c.Unpriced
 		byPool[c.pool] = s
 	}
 	return byPool, err

@@ -2,4 +2,3 @@
 
 ALTER TABLE servers ADD COLUMN price REAL NOT NULL DEFAULT 0;
 ALTER TABLE servers ADD COLUMN spec  TEXT NOT NULL DEFAULT '';
-CREATE INDEX servers_price ON servers (stopped) WHERE price > 0;
