@@ -189,7 +189,7 @@ pool "small" {
 
 	// By two references, with variables of a candidate's own, and a name that
 	// tells no secret.
-	set, err = Parse([]byte(`
+	_, err = Parse([]byte(`
 pool "a" {
   module   = "./hall"
   settings = { size = "s" }
