@@ -36,6 +36,15 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
+// BenchmarkExplain is one explanation of the same.
+func BenchmarkExplain(b *testing.B) {
+	o, pools := crowd(10_000, 1_000, 20, func(i int, s *state.Stage) { s.RepoID = int64(i % 500) })
+	b.ReportAllocs()
+	for b.Loop() {
+		Explain(o, pools, nil)
+	}
+}
+
 // crowd is an observation of many stages and servers; a third of the servers
 // is busy.
 func crowd(stages, servers, pools int, shape func(int, *state.Stage)) (Observation, []state.Pool) {

@@ -17,14 +17,22 @@ type ask struct {
 	missed  []int64  // waiting stages, when no fleet may run it
 }
 
+// seat is where a waiting stage counts.
+type seat struct {
+	stage *state.Stage
+	ask   *ask
+	fleet *fleet // nil: none may run it
+	bound bound  // what holds it back; 0: nothing
+}
+
 // spread counts each waiting stage in one fleet, the oldest stage first: in the
 // first fleet, in the order given, that may run it and has room left, or if
 // none has, in the first that may run it. It returns the stages that no fleet
-// may run.
-func spread(o Observation, fleets []*fleet, pools []state.Pool) []state.Unmatched {
+// may run, and tells seated of each stage.
+func spread(o Observation, fleets []*fleet, pools []state.Pool, seated func(seat)) []state.Unmatched {
 	var (
 		stages = o.Stages
-		held   = HeldBack(stages)
+		held   = bounds(stages)
 		book   = askBook{fleets: fleets, asks: make(map[askKey]*ask)}
 	)
 	doubtStatic(o, held, &book)
@@ -34,19 +42,22 @@ func spread(o Observation, fleets []*fleet, pools []state.Pool) []state.Unmatche
 			continue
 		}
 		a := book.of(s)
+		var f *fleet
 		switch {
-		case len(a.fleets) == 0 && held[i]: // it asks for nothing yet
+		case len(a.fleets) == 0 && held[i] > 0: // it asks for nothing yet
 		case len(a.fleets) == 0:
 			a.missed = append(a.missed, s.ID)
-		case held[i]:
-			a.fleets[0].heldBack++
+		case held[i] > 0:
+			f = a.fleets[0]
+			f.heldBack++
 		default:
-			f := a.fleets[0]
+			f = a.fleets[0]
 			if n := slices.IndexFunc(a.fleets, (*fleet).hasRoom); n >= 0 {
 				f = a.fleets[n]
 			}
 			f.waiting++
 		}
+		seated(seat{s, a, f, held[i]})
 	}
 	return book.unmatched(pools)
 }
@@ -59,13 +70,13 @@ const StaticPatience = time.Minute
 // doubtStatic takes back the room of runners that exist anyway where stages wait
 // for them in vain. Nothing else tells that they are down: Drone knows of no
 // agents but by the stages that they take.
-func doubtStatic(o Observation, held []bool, book *askBook) {
+func doubtStatic(o Observation, held []bound, book *askBook) {
 	if !slices.ContainsFunc(book.fleets, func(f *fleet) bool { return f.static > 0 }) {
 		return
 	}
 	for i := range o.Stages {
 		s := &o.Stages[i]
-		if !waits(s) || held[i] || o.At.Sub(s.Created) < StaticPatience {
+		if !waits(s) || held[i] > 0 || o.At.Sub(s.Created) < StaticPatience {
 			continue
 		}
 		for _, f := range book.of(s).fleets {

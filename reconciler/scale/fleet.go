@@ -39,6 +39,7 @@ type fleet struct {
 	spent                                int             // creates of the last hour that have served nothing
 	create                               int
 	need                                 string // of those, in words
+	rule                                 string // by which more are wanted
 	revived, dropped, released, replaced int
 	held, because                        string // because is why, in words
 

@@ -25,17 +25,29 @@ func (f *fleet) revive(o Observation) {
 		if !forMinimum && !forDemand {
 			break
 		}
+		f.rule = cmp.Or(f.rule, f.cause())
 		f.move(m, state.Revive, "put back to work: "+f.reason())
 		f.revived++
 	}
 }
 
-// reason is what a fleet that is short wants servers for.
-func (f *fleet) reason() string {
+// cause is the rule by which a fleet that is short wants servers.
+func (f *fleet) cause() string {
 	switch {
 	case f.ready < f.demand():
-		return f.wants()
+		return ruleDemand
 	case f.usable < f.least():
+		return ruleMinimum
+	}
+	return ruleRollout
+}
+
+// reason is what a fleet that is short wants servers for.
+func (f *fleet) reason() string {
+	switch f.cause() {
+	case ruleDemand:
+		return f.wants()
+	case ruleMinimum:
 		return fmt.Sprintf("the minimum is %d", f.pool.Min)
 	}
 	return "outdated ones are to be replaced"
@@ -80,7 +92,7 @@ func (f *fleet) grow(o Observation) {
 		}
 	}
 	if f.create == 0 {
-		f.need = f.reason()
+		f.need, f.rule = f.reason(), cmp.Or(f.rule, f.cause())
 	}
 	f.create += n
 	f.usable += n

@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"fmt"
 	"time"
 
 	"hangar/state"
@@ -10,14 +11,24 @@ import (
 // an idle server go: it has been idle for Idle, is MinAge old, and, where there
 // is a billing period, is in the closing minutes of a paid one.
 func mayLeave(m *member, p *state.Pool, at time.Time) time.Time {
-	t := m.decision.IdleSince.Add(p.Idle)
-	if old := m.server.Created.Add(p.MinAge); old.After(t) {
-		t = old
+	t, _ := lease(m.server, m.decision.IdleSince, p, at)
+	return t
+}
+
+// lease is mayLeave for a server that has been idle since an instant, with what
+// sets its end, in words.
+func lease(s *state.Server, idle time.Time, p *state.Pool, at time.Time) (end time.Time, by string) {
+	t, by := idle.Add(p.Idle), "idle for "+p.Idle.String()
+	if old := s.Created.Add(p.MinAge); old.After(t) {
+		t, by = old, p.MinAge.String()+" old"
 	}
 	if at.After(t) {
 		t = at
 	}
-	return nextClosing(first(m.server.Started, m.server.Created), p.BillingPeriod, t)
+	if end = nextClosing(first(s.Started, s.Created), p.BillingPeriod, t); end.After(t) {
+		by = fmt.Sprintf("in the closing minutes of a paid period of %s", p.BillingPeriod)
+	}
+	return end, by
 }
 
 // nextClosing is the first instant from t on that lies in the closing minutes

@@ -17,6 +17,22 @@ import (
 // to the newest.
 func HeldBack(stages []state.Stage) []bool {
 	held := make([]bool, len(stages))
+	for i, b := range bounds(stages) {
+		held[i] = b > 0
+	}
+	return held
+}
+
+// bound is what holds a stage back.
+type bound uint8
+
+const (
+	limited   bound = 1 << iota // its limit
+	throttled                   // its throttle
+)
+
+func bounds(stages []state.Stage) []bound {
+	held := make([]bound, len(stages))
 	if !slices.ContainsFunc(stages, bounded) {
 		return held
 	}
@@ -35,9 +51,12 @@ func HeldBack(stages []state.Stage) []bool {
 		s := &stages[i]
 		p, older := pipelines[pipelineOf(s)], repos[s.RepoID]
 		if waits(s) {
-			limited := s.Limit != 0 && p.older+p.running >= s.Limit
-			throttled := s.Throttle != 0 && older >= s.Throttle
-			held[i] = limited || throttled
+			if s.Limit != 0 && p.older+p.running >= s.Limit {
+				held[i] |= limited
+			}
+			if s.Throttle != 0 && older >= s.Throttle {
+				held[i] |= throttled
+			}
 		}
 		if s.Running {
 			p.running--

@@ -51,9 +51,22 @@ const (
 // and replaces what is outdated. The servers of a pool that is not among the
 // pools drain. While paused only what was begun or asked for goes on.
 func Decide(o Observation, pools []state.Pool) state.Decision {
+	return decide(o, pools, func(seat) {}).decision
+}
+
+// course is a decision with what it was made of.
+type course struct {
+	decision state.Decision
+	members  []*member
+	fleets   []*fleet
+}
+
+// decide is Decide; seated is told where each waiting stage counts, the oldest
+// one first.
+func decide(o Observation, pools []state.Pool, seated func(seat)) course {
 	members, load := muster(o)
 	fleets := assemble(o, members, pools, load)
-	unmatched := spread(o, fleets, pools)
+	unmatched := spread(o, fleets, pools, seated)
 
 	d := state.Decision{
 		At:        o.At,
@@ -86,5 +99,5 @@ func Decide(o Observation, pools []state.Pool) state.Decision {
 		m.conclude(o)
 		d.Servers = append(d.Servers, m.decision)
 	}
-	return d
+	return course{d, members, fleets}
 }
