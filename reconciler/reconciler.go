@@ -31,6 +31,7 @@ type Pools interface {
 // Records is what the fast loop needs of the store.
 type Records interface {
 	Snapshot(ctx context.Context, now time.Time) (state.Snapshot, error)
+	Leads(ctx context.Context) (map[string]state.Lead, error)
 	Commit(ctx context.Context, c state.Changes) error
 	Server(ctx context.Context, name string) (state.Server, error)
 	SetPaused(ctx context.Context, paused bool) error
@@ -136,10 +137,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 		if err != nil {
 			return state.Decision{}, fmt.Errorf("read the records: %w", err)
 		}
-		d := scale.Decide(scale.Observation{
-			At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent, Max: roster.Max,
-			SSH: r.SSH, Grace: r.Grace, Overdue: r.Overdue,
-		}, roster.Pools)
+		d := scale.Decide(r.observation(at, stages, roster, snap), roster.Pools)
 		c := r.changes(d, roster, snap)
 		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {
 			r.Decided(stages, snap.Servers, d)
@@ -160,6 +158,14 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 		r.logAlarms(d, snap.Servers)
 		r.Decided(stages, snap.Servers, d)
 		return d, nil
+	}
+}
+
+// observation is what a pass, or an explanation, sees.
+func (r *Reconciler) observation(at time.Time, stages []state.Stage, roster state.Roster, snap state.Snapshot) scale.Observation {
+	return scale.Observation{
+		At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent, Max: roster.Max,
+		SSH: r.SSH, Grace: r.Grace, Overdue: r.Overdue,
 	}
 }
 

@@ -235,3 +235,29 @@ func (q slowQueue) Queue(context.Context) ([]state.Stage, error) {
 	<-q.answer
 	return nil, nil
 }
+
+// An explanation says what the next pass does, and changes nothing; once a
+// server has run, it says when the next one is expected.
+func TestExplainIsWhatAPassDoes(t *testing.T) {
+	h := newHouse(t, pool(0, 10))
+	h.queue.set(waiting(1)...)
+	e, err := h.rec.Explain(t.Context())
+	if err != nil || e.Pools[0].Create != 1 || e.Stages[0].Place != state.StageComing || !e.Stages[0].Expected.IsZero() || len(h.servers()) != 0 {
+		t.Fatalf("%v: %+v", err, e)
+	}
+	d := h.pass()
+	if d.Pools[0] != e.Pools[0].PoolDecision {
+		t.Errorf("explained %+v, decided %+v", e.Pools[0], d.Pools[0])
+	}
+	h.start()
+	h.until("it runs", func() bool { return h.phases()[state.Running] == 1 })
+	h.queue.set(waiting(3)...)
+	e, err = h.rec.Explain(t.Context())
+	if err != nil || e.Pools[0].Lead.Of != 1 || e.Stages[0].Place != state.StageReady || e.Stages[1].Place != state.StageComing || e.Stages[1].Estimate == "" || !e.Stages[1].Expected.Equal(e.At) {
+		t.Errorf("%v: %+v", err, e)
+	}
+	h.queue.err = errBroken
+	if _, err := h.rec.Explain(t.Context()); err == nil || !strings.Contains(err.Error(), "build queue") {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -33,6 +33,8 @@ type Control interface {
 	Create(ctx context.Context, pool string) (state.Server, error)
 	// Destroy drains a server and destroys it; with force, at once.
 	Destroy(ctx context.Context, name string, force bool) error
+	// Explain says what would be decided now, and why.
+	Explain(ctx context.Context) (state.Explanation, error)
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
 }
@@ -120,6 +122,8 @@ func (a *API) routes(api *gin.RouterGroup) {
 	api.POST("/audit", a.reply(a.makeAudit))
 
 	get(api, "/decisions", a.reply(a.listDecisions))
+	get(api, "/explain", a.reply(a.explain))
+	get(api, "/explain/:what", a.reply(a.explain))
 }
 
 // get adds a route for GET, and for HEAD as HTTP wants it.

@@ -22,18 +22,19 @@ const token = "s3cr3t-t0k3n"
 
 // world is a store, a reconciler and a Drone in one, held in memory.
 type world struct {
-	mu        sync.Mutex
-	servers   []state.Server
-	stacks    []state.Stack
-	outputs   map[string]map[string]state.Device
-	versions  map[string][]state.StateVersion
-	runs      []state.Run // oldest first
-	plans     map[int64]state.Plan
-	logs      map[int64]string
-	decisions []state.Decision // oldest first
-	audit     state.Audit
-	sweeps    []string // what was asked of the auditor
-	paused    bool
+	mu          sync.Mutex
+	servers     []state.Server
+	stacks      []state.Stack
+	outputs     map[string]map[string]state.Device
+	versions    map[string][]state.StateVersion
+	runs        []state.Run // oldest first
+	plans       map[int64]state.Plan
+	logs        map[int64]string
+	decisions   []state.Decision // oldest first
+	audit       state.Audit
+	explanation state.Explanation
+	sweeps      []string // what was asked of the auditor
+	paused      bool
 
 	err    error             // what every call returns, if set
 	admins map[string]string // logins by tokens
@@ -180,6 +181,11 @@ func (w *world) Destroy(_ context.Context, name string, force bool) error {
 			}
 		}
 	})
+}
+
+func (w *world) Explain(context.Context) (e state.Explanation, err error) {
+	err = w.locked(func() { e = w.explanation })
+	return e, err
 }
 
 func (w *world) Pause(context.Context) error  { return w.locked(func() { w.paused = true }) }
