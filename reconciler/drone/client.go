@@ -4,6 +4,7 @@
 package drone
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,9 +56,11 @@ func New(url, token string) *Client {
 
 // question is one request to Drone's API.
 type question struct {
-	path  string
-	token string
-	limit int64 // of the answer, in bytes
+	path   string
+	method string // empty: GET
+	token  string
+	header string // that shows the token; empty: Authorization, as a bearer's
+	limit  int64  // of the answer, in bytes
 	// denied is what the statuses mean that depend on whose token is shown:
 	// 401 and 403 at least.
 	denied map[int]error
@@ -67,39 +70,53 @@ type question struct {
 // value, into out. Its errors are of code Unauthorized, Forbidden or
 // Unavailable; only when ctx itself was cancelled is there no code.
 func (c *Client) ask(ctx context.Context, q question, out any) error {
-	limited, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(limited, http.MethodGet, c.url+q.path, nil)
+	body, err := c.send(ctx, q)
 	if err != nil {
-		return state.Errorf(state.Unavailable, "ask Drone: DRONE_SERVER_HOST and DRONE_SERVER_PROTO do not make an address")
-	}
-	req.Header.Set("Authorization", "Bearer "+q.token)
-	req.Header.Set("Accept", "application/json")
-
-	res, err := c.HTTP.Do(req)
-	if err != nil {
-		return c.unreachable(ctx, q, err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return c.refusal(q, res)
-	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, q.limit+1))
-	switch {
-	case err != nil && (timedOut(err) || ctx.Err() != nil):
-		return c.unreachable(ctx, q, err)
-	case err != nil:
-		return c.unavailable(q, err, "its answer broke off")
-	case int64(len(body)) > q.limit:
-		return c.unavailable(q, nil, fmt.Sprintf("its answer is larger than %d MiB", q.limit>>20))
-	case webPage(res, body):
-		return c.unavailable(q, nil, "it answers with a web page instead of JSON: "+
-			"DRONE_SERVER_HOST must name the Drone server itself (host or host:port), not a proxy or login page before it")
+		return err
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return c.unavailable(q, err, "its answer is not what Drone's API answers; is DRONE_SERVER_HOST a Drone server?")
 	}
 	return nil
+}
+
+// send sends q and returns the answer, which is no web page. Its errors are
+// those of ask.
+func (c *Client) send(ctx context.Context, q question) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(limited, cmp.Or(q.method, http.MethodGet), c.url+q.path, nil)
+	if err != nil {
+		return nil, state.Errorf(state.Unavailable, "ask Drone: DRONE_SERVER_HOST and DRONE_SERVER_PROTO do not make an address")
+	}
+	if q.header != "" {
+		req.Header.Set(q.header, q.token)
+	} else {
+		req.Header.Set("Authorization", "Bearer "+q.token)
+	}
+	req.Header.Set("Accept", "application/json")
+
+	res, err := c.HTTP.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, q, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, c.refusal(q, res)
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, q.limit+1))
+	switch {
+	case err != nil && (timedOut(err) || ctx.Err() != nil):
+		return nil, c.unreachable(ctx, q, err)
+	case err != nil:
+		return nil, c.unavailable(q, err, "its answer broke off")
+	case int64(len(body)) > q.limit:
+		return nil, c.unavailable(q, nil, fmt.Sprintf("its answer is larger than %d MiB", q.limit>>20))
+	case webPage(res, body):
+		return nil, c.unavailable(q, nil, "it answers with a web page instead of JSON: "+
+			"DRONE_SERVER_HOST must name the Drone server itself (host or host:port), not a proxy or login page before it")
+	}
+	return body, nil
 }
 
 // webPage says whether an answer is HTML: Drone's own pages answer unknown

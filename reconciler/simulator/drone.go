@@ -8,7 +8,8 @@ import (
 )
 
 // Drone serves the part of the simulated Drone server's REST API that an
-// autoscaler asks: /api/queue, /api/user, /version, /healthz.
+// autoscaler asks: /api/queue, /api/user, /version, /healthz; and the ping of
+// its runners.
 func (w *World) Drone() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("OK")) })
@@ -17,6 +18,11 @@ func (w *World) Drone() http.Handler {
 	})
 	mux.HandleFunc("GET /api/user", w.droneUser)
 	mux.HandleFunc("GET /api/queue", w.droneQueue)
+	mux.HandleFunc("POST /rpc/v2/ping", func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Drone-Token") != w.config.RPCSecret {
+			rw.WriteHeader(http.StatusUnauthorized)
+		}
+	})
 	mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { droneError(rw, http.StatusNotFound) })
 	return mux
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // equinixSchemas is the schema of equinix/equinix 4.16.1, cut down to what
-// the stand-in does, as `terraform providers schema -json` printed it.
+// the stand-in does, as `terraform providers schema -json` printed it; the data
+// sources of projects, places and plans are as the provider's source has them.
 //
 //go:embed equinix_schema.json
 var equinixSchemas []byte
@@ -43,7 +44,10 @@ func (e *equinix) resources() map[string]managed {
 }
 
 func (e *equinix) sources() map[string]source {
-	return map[string]source{"equinix_metal_devices": &metalDevices{e}}
+	return map[string]source{
+		"equinix_metal_devices": &metalDevices{e}, "equinix_metal_project": &metalProject{e}, "equinix_metal_plans": &metalPlans{e},
+		"equinix_metal_facility": &metalPlace{e, "Facility", "/facilities"}, "equinix_metal_metro": &metalPlace{e, "Metro", "/locations/metros"},
+	}
 }
 
 // setting reads an attribute of the provider, or its environment variable.

@@ -10,10 +10,16 @@ import (
 const maxBody = 1 << 20
 
 // Metal serves the simulated Equinix Metal API under /metal/v1: the project,
-// and its devices (https://deploy.equinix.com/developers/api/metal/).
+// its devices, and which places and plans there are (https://deploy.equinix.com/developers/api/metal/).
 func (w *World) Metal() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metal/v1/projects/{id}", w.inProject(w.getProject))
+	mux.HandleFunc("GET /metal/v1/projects/{id}/bgp-config", w.inProject(func(rw http.ResponseWriter, _ *http.Request) {
+		writeJSON(rw, http.StatusOK, struct{}{}) // there is none
+	}))
+	mux.HandleFunc("GET /metal/v1/facilities", listed(catalogue{Facilities: offers("f", "ewr1", "sjc1", "ams1", "nrt1", "dc13")}))
+	mux.HandleFunc("GET /metal/v1/locations/metros", listed(catalogue{Metros: offers("m", "ny", "sv", "am", "ty", "dc")}))
+	mux.HandleFunc("GET /metal/v1/plans", listed(catalogue{Plans: offers("p", "baremetal_0", "c3.small.x86", "c3.medium.x86", "m3.small.x86", "c2.large.arm")}))
 	mux.HandleFunc("GET /metal/v1/projects/{id}/devices", w.inProject(w.listDevices))
 	mux.HandleFunc("POST /metal/v1/projects/{id}/devices", w.inProject(w.postDevice))
 	mux.HandleFunc("GET /metal/v1/devices/{id}", w.getDevice)
@@ -79,6 +85,19 @@ func (w *World) inProject(next http.HandlerFunc) http.HandlerFunc {
 
 func (w *World) getProject(rw http.ResponseWriter, _ *http.Request) {
 	writeJSON(rw, http.StatusOK, wireProject(w.config.ProjectID))
+}
+
+// offers are things that the API lists. Machines are made of others, too.
+func offers(kind string, codes ...string) []named {
+	all := make([]named, len(codes))
+	for i, code := range codes {
+		all[i] = named{ID: kind + "-" + code, Name: code, Code: code, Slug: code}
+	}
+	return all
+}
+
+func listed(c catalogue) http.HandlerFunc {
+	return func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, http.StatusOK, c) }
 }
 
 func notFound(rw http.ResponseWriter, _ *http.Request) {

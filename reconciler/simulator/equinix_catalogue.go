@@ -1,0 +1,82 @@
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// metalProject is the data source equinix_metal_project, by an id.
+type metalProject struct{ *equinix }
+
+func (m metalProject) read(ctx context.Context, config object) (object, error) {
+	id := text(config["project_id"])
+	var project named
+	if err := m.client.call(ctx, http.MethodGet, "/projects/"+url.PathEscape(id), nil, &project); err != nil {
+		return nil, fmt.Errorf("could not read Metal Project with ID %s: %w", id, err)
+	}
+	found := maps.Clone(config)
+	found["id"], found["name"] = project.ID, project.Name
+	return found, nil
+}
+
+// catalogue is the answer to a question for all places or plans.
+type catalogue struct {
+	Facilities []named `json:"facilities,omitempty"`
+	Metros     []named `json:"metros,omitempty"`
+	Plans      []named `json:"plans,omitempty"`
+}
+
+// metalPlace is the data sources equinix_metal_facility and equinix_metal_metro.
+type metalPlace struct {
+	*equinix
+	kind, path string
+}
+
+func (m metalPlace) read(ctx context.Context, config object) (object, error) {
+	var all catalogue
+	if err := m.client.call(ctx, http.MethodGet, m.path, nil, &all); err != nil {
+		return nil, fmt.Errorf("error listing %s: %w", strings.TrimPrefix(m.path, "/"), err)
+	}
+	for _, place := range append(all.Facilities, all.Metros...) {
+		if place.Code == text(config["code"]) {
+			found := maps.Clone(config)
+			found["id"], found["name"] = place.ID, place.Name
+			return found, nil
+		}
+	}
+	return nil, fmt.Errorf("%s %s was not found", m.kind, text(config["code"]))
+}
+
+// metalPlans is the data source equinix_metal_plans, filtered here.
+type metalPlans struct{ *equinix }
+
+func (m metalPlans) read(ctx context.Context, config object) (object, error) {
+	var all catalogue
+	if err := m.client.call(ctx, http.MethodGet, "/plans", nil, &all); err != nil {
+		return nil, err
+	}
+	var records []object
+	for _, plan := range all.Plans {
+		records = append(records, object{
+			"id": plan.ID, "slug": plan.Slug, "name": plan.Name, "description": "", "line": "baremetal", "legacy": false, "class": plan.Slug,
+			"deployment_types": []any{}, "available_in": []any{}, "available_in_metros": []any{}, "pricing_hour": 0.0, "pricing_month": 0.0,
+		})
+	}
+	for _, f := range listOf(config["filter"]) {
+		var err error
+		if records, err = filtered(records, f.(object)); err != nil {
+			return nil, err
+		}
+	}
+	plans := []any{}
+	for _, r := range records {
+		plans = append(plans, r)
+	}
+	found := maps.Clone(config)
+	found["id"], found["plans"] = "terraform-plans", plans
+	return found, nil
+}
