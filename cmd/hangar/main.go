@@ -80,6 +80,7 @@ type commands struct {
 	Plan     planCommand     `cmd:"" help:"Show what serve would do now, with its reasons and Terraform's plan; change nothing."`
 	Status   statusCommand   `cmd:"" help:"Show the queue, the servers, the runs and the findings on one screen."`
 	Explain  explainCommand  `cmd:"" help:"Tell why: why a stage waits, why a server stays or leaves, why a pool makes no more."`
+	Check    checkCommand    `cmd:"" help:"Look whether everything that serve needs is there and in order, and say what to do where it is not."`
 	Audit    auditCommand    `cmd:"" help:"Compare the provider's machines with the records: what nobody knows, what is there twice, what is gone."`
 	Logs     logsCommand     `cmd:"" help:"Show the logs of a machine: of its setup and of its runner."`
 	SSH      sshCommand      `cmd:"" name:"ssh" help:"Log in to a machine with the right key and its pinned host key."`

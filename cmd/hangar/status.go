@@ -69,7 +69,7 @@ func (c statusCommand) watch(p *program, a asker) error {
 		if err != nil {
 			lines = []string{err.Error()}
 		}
-		if _, height, err := term.GetSize(int(f.Fd())); err == nil && len(lines) >= height {
+		if _, height, err := term.GetSize(int(f.Fd())); err == nil && height > 0 && len(lines) >= height {
 			lines = lines[:max(0, height-1)]
 		}
 		picture.draw(lines)
