@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
 
 	"hangar/reconciler/simulator"
 )
@@ -87,6 +88,8 @@ type commands struct {
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
+
+	Completion kongcompletion.Completion `cmd:"" help:"Show how the shell is made to complete hangar's commands and flags: hangar completion bash, zsh or fish."`
 }
 
 // run is the whole program.
@@ -101,6 +104,9 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	)
 	if err != nil {
 		return fmt.Errorf("command line: %w", err)
+	}
+	if kongcompletion.Register(parser); exited { // it was the shell that asked
+		return nil
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}

@@ -34,6 +34,13 @@ func TestCommandLine(t *testing.T) {
 		{"what the history teaches", []string{"state", "diff", "--help"}, "hangar state diff default-k3v7q2mn 3 5", 0},
 		{"state without a command", []string{"state"}, `expected one of "list"`, 2},
 		{"a serial that is none", []string{"state", "show", "x", "y"}, "<serial>", 2},
+		{"completion", []string{"completion", "bash"}, "source <(hangar completion -c bash)", 0},
+		{"completion itself", []string{"completion", "-c", "fish"}, "complete -f -c hangar", 0},
+		{"completion of another shell", []string{"completion", "csh"}, "bash", 2},
+		{"what status teaches", []string{"status", "--help"}, "hangar status --watch", 0},
+		{"what explain teaches", []string{"explain", "--help"}, "hangar explain agent-k3v7q2mn", 0},
+		{"what check teaches", []string{"check", "--help"}, "POST /rpc/v2/ping", 0},
+		{"explain without settings", []string{"explain"}, "DRONE_SERVER_TOKEN is not set", 2},
 		{"plan without settings", []string{"plan"}, "DRONE_SERVER_HOST is not set", 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,5 +109,17 @@ func TestPlanChangesNothing(t *testing.T) {
 	}
 	if after := s.get("/api/runs"); after != before || w.Stats().Created != 2 {
 		t.Errorf("plan changed something: %s\n%s", before, after)
+	}
+}
+
+// The shell asks by its variables, and gets the commands and flags.
+func TestCompletion(t *testing.T) {
+	for line, want := range map[string]string{"hangar ex": "explain\n", "hangar status --w": "--watch\n", "hangar state d": "diff\n"} {
+		t.Setenv("COMP_LINE", line)
+		t.Setenv("COMP_POINT", itoa(len(line)))
+		var out, errs bytes.Buffer
+		if err := run(t.Context(), nil, nil, &out, &errs); err != nil || out.String() != want {
+			t.Errorf("%s: got %q, want %q; %v %s", line, out.String(), want, err, errs.String())
+		}
 	}
 }
