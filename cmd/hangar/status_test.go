@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -73,5 +75,35 @@ func TestStatusOfManyServers(t *testing.T) {
 	}
 	if n := len(s.lines()); n > oneScreen+10 {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// While Drone does not answer, the status tells that, and the figures of the
+// last decision.
+func TestStatusWithoutDrone(t *testing.T) {
+	answers := map[string]string{
+		"/api/decisions": `[{"id":3,"paused":true,"pools":[{"pool":"default","waiting":2,"billed":1,"held":"paused"}],"servers":[],"unmatched":[{"stages":[9],"asks":"pipeline/exec linux/amd64","reason":"no"}]}]`,
+		"/api/servers":   `[{"name":"agent-a","state":"running"},{"name":"agent-b","state":"stopped"}]`,
+		"/api/runs":      `[]`, "/api/audit": `{"devices":1,"error":"","findings":[]}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if answer, ok := answers[r.URL.Path]; ok && r.Header.Get("Authorization") == "Bearer token" {
+			fmt.Fprint(rw, answer)
+			return
+		}
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(rw, `{"message":"Drone does not answer"}`)
+	}))
+	defer server.Close()
+	s, err := asker{Config{ServerToken: "token"}, server.URL}.status(t.Context())
+	if err != nil || !s.Paused || !strings.Contains(s.Queue, "Drone does not answer") || s.Pools[0].Waiting != 2 || len(s.Unmatched) != 1 || len(s.Servers) != 1 {
+		t.Errorf("%v: %+v", err, s)
+	}
+	if got := strings.Join(s.lines(), "\n"); !strings.Contains(got, "figures of the last decision: ") || !strings.Contains(got, "default  2 ") {
+		t.Errorf("got\n%s", got)
+	}
+	delete(answers, "/api/servers")
+	if _, err := (asker{Config{ServerToken: "token"}, server.URL}).status(t.Context()); err == nil {
+		t.Error("no error, when the server cannot tell its servers")
 	}
 }
