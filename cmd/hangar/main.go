@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
 
+	"hangar/reconciler/api"
 	"hangar/reconciler/simulator"
 )
 
@@ -134,9 +135,10 @@ func environ(lines []string) map[string]string {
 	return m
 }
 
-type versionCommand struct{}
+type versionCommand struct{ printing }
 
-func (versionCommand) Run(p *program) error {
-	_, err := fmt.Fprintf(p.stdout, "hangar %s (commit %s)\n", Version, Commit)
-	return err
+func (c versionCommand) Run(p *program) error {
+	return c.print(p.stdout, api.Version{Source: source, Version: Version, Commit: Commit}, func(w io.Writer) {
+		fmt.Fprintf(w, "hangar %s (commit %s)\n", Version, Commit)
+	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ func TestCommandLine(t *testing.T) {
 		{"help", []string{"--help"}, "Show what serve would do now", 0},
 		{"the reference of all settings", []string{"serve", "--help"}, "DRONE_POOL_MAX ", 0},
 		{"version", []string{"version"}, "hangar dev", 0},
+		{"version as JSON", []string{"version", "--json"}, `"version": "dev"`, 0},
 		{"unknown command", []string{"sreve"}, "sreve", 2},
 		{"serve without settings", []string{"serve"}, "DRONE_SERVER_HOST is not set", 2},
 		{"what the history teaches", []string{"state", "diff", "--help"}, "hangar state diff default-k3v7q2mn 3 5", 0},
@@ -74,10 +76,11 @@ func TestMistakeTouchesNothing(t *testing.T) {
 func TestPlanChangesNothing(t *testing.T) {
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond, BuildTime: time.Hour}, quick)
 	w.Enqueue(3)
+	args := []string{"plan"}
 	plan := func(more ...string) string {
 		t.Helper()
 		var out bytes.Buffer
-		if err := run(t.Context(), []string{"plan"}, w.environ(more...), &out, &out); err != nil {
+		if err := run(t.Context(), args, w.environ(more...), &out, &out); err != nil {
 			t.Fatalf("%v\n%s", err, out.String())
 		}
 		for _, secret := range []string{w.Config().RPCSecret, w.Config().APIKey} {
@@ -93,6 +96,13 @@ func TestPlanChangesNothing(t *testing.T) {
 			t.Errorf("the plan has no %q:\n%s", want, fresh)
 		}
 	}
+	args = append(args, "--json")
+	var answer planned
+	if err := json.Unmarshal([]byte(plan()), &answer); err != nil || answer.Decision.Pools[0].Create != 2 || len(answer.Stacks) != 1 ||
+		len(answer.Stacks[0].Creates) != 2 || !strings.Contains(answer.Stacks[0].Verdict, "passed") || answer.InFlight == nil {
+		t.Errorf("--json: %v %+v", err, answer)
+	}
+	args = args[:1]
 	if entries, err := os.ReadDir(w.data); err != nil || len(entries) != 0 {
 		t.Errorf("plan left %v in the data folder, %v", entries, err)
 	}

@@ -19,7 +19,25 @@ import (
 	"hangar/state/sqlite"
 )
 
-type planCommand struct{}
+type planCommand struct{ printing }
+
+// planned is what would be done, as JSON has it.
+type planned struct {
+	Decision state.Decision `json:"decision"`
+	InFlight []state.Run    `json:"in_flight"` // runs of the running server
+	Stacks   []plannedStack `json:"stacks"`    // that would be planned now
+}
+
+// plannedStack is a stack with terraform's plan of it.
+type plannedStack struct {
+	Stack     string            `json:"stack"`
+	Candidate string            `json:"candidate"`
+	Creates   []string          `json:"creates"` // servers
+	Deletes   []string          `json:"deletes"`
+	Imports   map[string]string `json:"imports"` // ids of devices, by server
+	Text      string            `json:"text"`    // as terraform prints it
+	Verdict   string            `json:"verdict"` // the guard's, in words
+}
 
 func (planCommand) Help() string {
 	return "Takes the same environment as hangar serve. It works on a copy of the records, beside a running server or without one: the names of new servers and stacks are made for this look only."
@@ -27,10 +45,14 @@ func (planCommand) Help() string {
 
 // Run makes one real pass and plans every stack that is due, on a copy of the
 // records and states in a folder that is removed at the end.
-func (planCommand) Run(p *program) (err error) {
+func (c planCommand) Run(p *program) (err error) {
 	cfg, err := parseConfig(p.environ)
 	if err != nil {
 		return err
+	}
+	out := p.stdout
+	if c.JSON {
+		out = io.Discard
 	}
 	agents, err := cfg.agents()
 	if err != nil {
@@ -47,7 +69,7 @@ func (planCommand) Run(p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 
-	store, err := copyRecords(p.ctx, p.stdout, cfg.databasePath(), filepath.Join(scratch, "database.sqlite"))
+	store, err := copyRecords(p.ctx, out, cfg.databasePath(), filepath.Join(scratch, "database.sqlite"))
 	if err != nil {
 		return err
 	}
@@ -71,10 +93,15 @@ func (planCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	printDecision(p.stdout, d)
-	if err := printStanding(p.ctx, p.stdout, store); err != nil {
+	printDecision(out, d)
+	if err := printStanding(p.ctx, out, store); err != nil {
 		return err
 	}
+	running, err := store.Unfinished(p.ctx)
+	if err != nil {
+		return err
+	}
+	answer := planned{Decision: d, InFlight: append([]state.Run{}, running...), Stacks: []plannedStack{}}
 	due, err := store.Due(p.ctx, time.Now())
 	if err != nil {
 		return err
@@ -92,9 +119,15 @@ func (planCommand) Run(p *program) (err error) {
 	}
 	var failed []error
 	for _, name := range names {
-		failed = append(failed, planStack(p.ctx, p.stdout, name, store, aside))
+		one, err := planStack(p.ctx, out, name, store, aside)
+		if failed = append(failed, err); one.Stack != "" {
+			answer.Stacks = append(answer.Stacks, one)
+		}
 	}
-	fmt.Fprintln(p.stdout, "\nNothing was changed.")
+	fmt.Fprintln(out, "\nNothing was changed.")
+	if c.JSON {
+		failed = append(failed, c.print(p.stdout, answer, nil))
+	}
 	return errors.Join(failed...)
 }
 
@@ -162,18 +195,19 @@ func printStanding(ctx context.Context, w io.Writer, store *sqlite.Store) error 
 }
 
 // planStack plans a stack and prints terraform's plan with the guard's verdict.
-func planStack(ctx context.Context, w io.Writer, name string, store *sqlite.Store, runner *terraform.Runner) error {
+// What it returns has no name when there is nothing to plan.
+func planStack(ctx context.Context, w io.Writer, name string, store *sqlite.Store, runner *terraform.Runner) (one plannedStack, err error) {
 	run, ws, err := store.BeginRun(ctx, name, time.Now())
 	if err != nil || run.ID == 0 {
-		return err
+		return one, err
 	}
 	plan, err := runner.Plan(ctx, ws)
 	if err != nil {
-		return err
+		return one, err
 	}
 	verdict, _ := reconciler.Guard(reconciler.Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports}, plan)
 	_, err = fmt.Fprintf(w, "\nStack %s in %s\n%s\nGuard: %s\n", name, ws.Stack.Candidate, plan.Text, verdict)
-	return err
+	return plannedStack{name, ws.Stack.Candidate, run.Creates, run.Deletes, run.Imports, plan.Text, verdict}, err
 }
 
 // printDecision prints a decision with its reasons, as a person reads it.
