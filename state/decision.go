@@ -14,6 +14,8 @@ type Decision struct {
 	Pools     []PoolDecision   `json:"pools"`
 	Servers   []ServerDecision `json:"servers"`
 	Unmatched []Unmatched      `json:"unmatched"`
+
+	Over []Discard `json:"-"` // of those observed: the demand has changed since
 }
 
 // PoolDecision is the figures of one pool and what follows from them.
@@ -28,7 +30,7 @@ type PoolDecision struct {
 	Create   int    `json:"create"`    // servers to be made
 
 	Candidate string `json:"candidate,omitempty"` // where they are to be made
-	Held      string `json:"held,omitempty"`      // what keeps the pool from what it wants: paused, maximum, budget, cost, backoff
+	Held      string `json:"held,omitempty"`      // what keeps the pool from what it wants: paused, maximum, budget, cost, backoff, discarded
 	Reason    string `json:"reason"`
 }
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -69,10 +70,94 @@ type Run struct {
 	Error       string       `json:"error"`
 	Diagnostics []Diagnostic `json:"diagnostics"` // terraform's own, in full, secrets masked
 
+	// Waits is since when the planned run waited for a person; zero: it did not.
+	// By is the login of who approved or discarded it.
+	Waits    time.Time `json:"waits,omitzero"`
+	Approved time.Time `json:"approved,omitzero"`
+	By       string    `json:"by,omitempty"`
+	Saved    Saved     `json:"saved,omitzero"`
+	Timings  Timings   `json:"timings,omitzero"`
+
 	Started  time.Time `json:"started"`
 	Planned  time.Time `json:"planned,omitzero"`
 	Applying time.Time `json:"applying,omitzero"`
 	Finished time.Time `json:"finished,omitzero"`
+}
+
+// Awaits says whether the run waits for a person's approval, or has it and is
+// about to be applied: no process holds it, and a restart leaves it as it is.
+func (r Run) Awaits() bool { return r.Phase == RunPlanned && !r.Waits.IsZero() }
+
+// Saved tells a saved plan, and the state that it was made from, by the SHA-256
+// of their files, in hex; empty: there is no such file.
+type Saved struct {
+	Plan  string `json:"plan"`
+	State string `json:"state"`
+}
+
+// Timings is how long each phase of a run took, in seconds; 0: it has not come to
+// it. Wait is from the plan to the begin of its apply.
+type Timings struct {
+	Init  float64 `json:"init,omitzero"`
+	Plan  float64 `json:"plan,omitzero"`
+	Show  float64 `json:"show,omitzero"`
+	Guard float64 `json:"guard,omitzero"`
+	Check float64 `json:"check,omitzero"`
+	Wait  float64 `json:"wait,omitzero"`
+	Apply float64 `json:"apply,omitzero"`
+}
+
+// String tells the phases that the run has come to: init 1.2s, plan 0.4s.
+func (t Timings) String() string {
+	var words []string
+	for _, phase := range []struct {
+		name    string
+		seconds float64
+	}{{"init", t.Init}, {"plan", t.Plan}, {"show", t.Show}, {"guard", t.Guard}, {"check", t.Check}, {"wait", t.Wait}, {"apply", t.Apply}} {
+		if phase.seconds > 0 {
+			took := time.Duration(phase.seconds * float64(time.Second))
+			words = append(words, fmt.Sprintf("%s %s", phase.name, took.Round(time.Millisecond)))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// Approval is which runs wait for a person's approval (DRONE_TERRAFORM_APPROVAL).
+type Approval string
+
+// The policies of approval. A run that only adopts devices never waits.
+const (
+	ApproveAuto     Approval = "auto"     // none
+	ApproveDestroys Approval = "destroys" // those that destroy
+	ApproveAll      Approval = "all"      // those that create or destroy
+)
+
+// Needs says whether a run waits for a person's approval.
+func (a Approval) Needs(r Run) bool {
+	switch a {
+	case ApproveDestroys:
+		return len(r.Deletes) > 0
+	case ApproveAll:
+		return len(r.Creates)+len(r.Deletes) > 0
+	}
+	return false
+}
+
+// Discard is that a person discarded what was asked for: it is not asked for
+// again while the pool's demand is as it was then.
+type Discard struct {
+	Pool   string
+	Server string // whose destruction it is; empty: that of creates in the pool
+	At     time.Time
+	By     string // login
+	Demand Demand
+}
+
+// Demand is what a pool's size follows from.
+type Demand struct {
+	Stages int `json:"stages"` // in the queue, with a machine or without, that the pool may run
+	Min    int `json:"min"`
+	Buffer int `json:"buffer"`
 }
 
 // Diagnostic is an error or warning as terraform tells it.
@@ -89,6 +174,8 @@ type Plan struct {
 	Drift   []Change // resource_drift
 	Text    string   // as terraform prints it; secrets masked
 	JSON    []byte   // terraform show -json; secrets masked
+	Saved   Saved
+	Timings Timings // of init, plan and show
 }
 
 // Change is a plan's intention for one resource.

@@ -10,6 +10,7 @@ type Snapshot struct {
 	Paused   bool
 	Open     []Stack  // stacks that new servers may still join: never run
 	Last     Decision // the newest recorded one; zero: none yet
+	Discards []Discard
 }
 
 // Spent is what a pool has used of its budgets. Of the creation budget: servers
@@ -38,6 +39,7 @@ type Changes struct {
 
 	Sightings []Sighting
 	Looks     []Look
+	Over      []Discard // that no longer count: what they kept may be asked for again
 	Findings  []Finding // seen now; those of before that are not among them stay
 	Swept     bool      // Findings are all there are: those of before that are not among them have ended
 	TakenOver bool      // what was there before these records has been seen: see sqlite.Store.Takeover
@@ -159,6 +161,8 @@ type Finish struct {
 	Applied bool      // the stack's applied generation becomes the run's
 	Unclean string    // why the stack is not to be run again before a look; empty: it may be
 	RetryAt time.Time // when the stack may be planned again; zero: at once. A time counts as a failure, zero clears their count
+
+	Timings Timings // of a run that ended before its plan was recorded
 
 	LookAt    time.Time // when to look for the stack's devices; zero: as it was
 	LookUntil time.Time // until when to go on looking, at least

@@ -56,6 +56,9 @@ func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 				return err
 			}
 		}
+		if err := endDiscards(t, c.Over, c.At); err != nil {
+			return err
+		}
 		if err := addFindings(t, c); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func TestCommitKeepsWhatItIsGiven(t *testing.T) {
 
 func TestAnEmptyStore(t *testing.T) {
 	s := newStore(t)
-	wantEqual(t, "snapshot", get(t, snapshot(s)), state.Snapshot{Spent: map[string]state.Spent{}, Servers: []state.Server{}, Backoffs: []state.Backoff{}, Open: []state.Stack{}})
+	wantEqual(t, "snapshot", get(t, snapshot(s)), state.Snapshot{Spent: map[string]state.Spent{}, Servers: []state.Server{}, Backoffs: []state.Backoff{}, Open: []state.Stack{}, Discards: []state.Discard{}})
 	wantEqual(t, "servers", get(t, s.Servers), []state.Server{})
 	wantEqual(t, "stacks", get(t, s.Stacks), []state.Stack{})
 	wantEqual(t, "unfinished", get(t, s.Unfinished), []state.Run{})

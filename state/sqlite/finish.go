@@ -60,10 +60,17 @@ func endRun(t tx, f state.Finish) (state.Run, error) {
 	if err != nil {
 		return run, err
 	}
+	timings := run.Timings
+	switch run.Phase {
+	case state.RunPlanning:
+		timings = f.Timings
+	case state.RunApplying:
+		timings.Apply = instant(micros(f.At)).Sub(run.Applying).Seconds()
+	}
 	return run, t.do(`UPDATE runs SET phase = ?2, finished = ?3, verdict = CASE ?4 WHEN '' THEN verdict ELSE ?4 END,
-			error = ?5, diagnostics = ?6, log = ?7
+			error = ?5, diagnostics = ?6, log = ?7, timings = ?8
 		WHERE id = ?1`,
-		f.Run, f.Phase, micros(f.At), f.Verdict, f.Error, asJSON{present(f.Diagnostics)}, f.Log)
+		f.Run, f.Phase, micros(f.At), f.Verdict, f.Error, asJSON{present(f.Diagnostics)}, f.Log, asJSON{timings})
 }
 
 // coming are the phases of a server that a run brings to running.
@@ -124,15 +131,17 @@ func addVersion(t tx, v state.StateVersion, at time.Time) error {
 		v.Stack, v.Serial, v.Lineage, digest, len(v.Bytes), v.Run, micros(or(v.At, at)), packed)
 }
 
-// endStack records what a run left of its stack. A destruction or an adoption
+// endStack records what a run left of its stack. Why the stack is unclean stays
+// when the run was not applied: it was found out since. A destruction or an adoption
 // that went well does not end the count of failures: what became of it is for a
 // look to tell.
 func endStack(t tx, run state.Run, f state.Finish) error {
-	err := t.do(`UPDATE stacks SET unclean = ?2, retry_at = ?3,
+	err := t.do(`UPDATE stacks SET unclean = CASE WHEN ?9 AND ?2 = '' THEN unclean ELSE ?2 END, retry_at = ?3,
 			failures = CASE WHEN ?3 > 0 THEN failures + 1 WHEN ?8 THEN failures ELSE 0 END,
 			applied = CASE WHEN ?4 THEN ?5 ELSE applied END,
 			look_at = CASE ?6 WHEN 0 THEN look_at ELSE ?6 END, look_until = max(look_until, ?7)
-		WHERE name = ?1`, run.Stack, f.Unclean, micros(f.RetryAt), f.Applied, run.Generation, micros(f.LookAt), micros(f.LookUntil), len(run.Deletes)+len(run.Imports) > 0)
+		WHERE name = ?1`, run.Stack, f.Unclean, micros(f.RetryAt), f.Applied, run.Generation, micros(f.LookAt), micros(f.LookUntil), len(run.Deletes)+len(run.Imports) > 0,
+		run.Phase != state.RunApplying)
 	if err == nil && f.Outputs != nil {
 		err = t.do("UPDATE stacks SET outputs = ? WHERE name = ?", asJSON{f.Outputs}, run.Stack)
 	}
@@ -153,7 +162,7 @@ func keepDue(t tx, stack string, at time.Time) error {
 		return err
 	}
 	inState, err := outputsOf(t, stack)
-	if err != nil || len(adoptable(state.Stack{}, present, inState)) == 0 {
+	if err != nil || len(adoptable(state.Stack{}, present, inState, nil)) == 0 {
 		return err
 	}
 	return t.do("UPDATE stacks SET generation = generation + 1, changed = ?2 WHERE name = ?1 AND generation = applied", stack, micros(at))

@@ -33,6 +33,7 @@ func TestFinish(t *testing.T) {
 	want := run
 	want.Phase, want.Verdict, want.Error, want.Diagnostics = f.Phase, "passed", f.Error, f.Diagnostics
 	want.Planned, want.Applying, want.Finished = after(0), after(0), after(time.Minute)
+	want.Timings.Apply = 60
 	wantEqual(t, "run", got, want)
 	log, err := s.RunLog(t.Context(), run.ID)
 	must(t, err)

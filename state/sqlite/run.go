@@ -10,7 +10,7 @@ import (
 )
 
 const runColumns = `id, stack, pool, generation, phase, creates, deletes, forced, keeps, imports,
-	verdict, error, diagnostics, started, planned, applying, finished`
+	verdict, error, diagnostics, waits, approved, decided_by, saved, timings, started, planned, applying, finished`
 
 // unfinished is true of a run that has not ended; spelled as in the schema,
 // whose index it uses.
@@ -20,6 +20,7 @@ func scanRun(r row) (run state.Run, err error) {
 	err = r.Scan(&run.ID, &run.Stack, &run.Pool, &run.Generation, &run.Phase,
 		asJSON{&run.Creates}, asJSON{&run.Deletes}, asJSON{&run.Forced}, asJSON{&run.Keeps}, asJSON{&run.Imports},
 		&run.Verdict, &run.Error, asJSON{&run.Diagnostics},
+		stamp{&run.Waits}, stamp{&run.Approved}, &run.By, asJSON{&run.Saved}, asJSON{&run.Timings},
 		stamp{&run.Started}, stamp{&run.Planned}, stamp{&run.Applying}, stamp{&run.Finished})
 	return run, err
 }
@@ -55,7 +56,11 @@ func (s *Store) BeginRun(ctx context.Context, stack string, at time.Time) (run s
 		if err != nil {
 			return err
 		}
-		run, ws.Servers = intend(ws.Stack, present, inState)
+		kept, err := parked(t)
+		if err != nil {
+			return err
+		}
+		run, ws.Servers = intend(ws.Stack, present, inState, kept)
 		ws.Imports = run.Imports
 		if len(run.Creates)+len(run.Deletes)+len(run.Imports) == 0 {
 			ws.Stack, err = converged(t, stack, at)
@@ -107,13 +112,13 @@ func (s *Store) Rested(ctx context.Context, stack string) (ws state.Workspace, e
 
 // intend says what a run of the stack is to do, and which servers are to be
 // rendered for it. A server whose device is in doubt, or is known to be absent,
-// is left to the looks.
-func intend(stack state.Stack, servers []state.Server, inState map[string]state.Device) (state.Run, []state.Server) {
+// is left to the looks; one that is parked is kept.
+func intend(stack state.Stack, servers []state.Server, inState map[string]state.Device, parked map[string]bool) (state.Run, []state.Server) {
 	run := state.Run{
 		Stack: stack.Name, Pool: stack.Pool, Generation: stack.Generation, Phase: state.RunPlanning,
 		Creates: []string{}, Deletes: []string{}, Forced: []string{}, Keeps: []string{}, Imports: map[string]string{}, Diagnostics: []state.Diagnostic{},
 	}
-	run.Imports = adoptable(stack, servers, inState)
+	run.Imports = adoptable(stack, servers, inState, parked)
 	wanted := []state.Server{}
 	for _, s := range servers {
 		_, there := inState[s.Name]
@@ -122,7 +127,7 @@ func intend(stack state.Stack, servers []state.Server, inState map[string]state.
 		case imported:
 		case len(run.Imports) == 0 && s.Phase == state.Pending && s.ID == "":
 			run.Creates = append(run.Creates, s.Name)
-		case len(run.Imports) == 0 && there && s.Phase == state.Stopping && !s.Booting() && !s.Taken:
+		case len(run.Imports) == 0 && there && s.Phase == state.Stopping && !s.Booting() && !s.Taken && !parked[s.Name]:
 			run.Deletes = append(run.Deletes, s.Name)
 			if s.Forced {
 				run.Forced = append(run.Forced, s.Name)
@@ -142,7 +147,7 @@ func intend(stack state.Stack, servers []state.Server, inState map[string]state.
 // state. After a failure each second try leaves them alone, when there is
 // something else to do, and the others try one of them: a device that cannot be
 // adopted holds nothing else up.
-func adoptable(stack state.Stack, servers []state.Server, inState map[string]state.Device) map[string]string {
+func adoptable(stack state.Stack, servers []state.Server, inState map[string]state.Device, parked map[string]bool) map[string]string {
 	imports := map[string]string{}
 	var names []string
 	other := false
@@ -152,7 +157,7 @@ func adoptable(stack state.Stack, servers []state.Server, inState map[string]sta
 		case !there && s.ID != "" && s.Doubt.IsZero() && s.Absent == "" && !s.Taken:
 			imports[s.Name] = s.ID
 			names = append(names, s.Name)
-		case s.Phase == state.Pending, there && s.Phase == state.Stopping && !s.Booting() && !s.Taken:
+		case s.Phase == state.Pending, there && s.Phase == state.Stopping && !s.Booting() && !s.Taken && !parked[s.Name]:
 			other = true
 		}
 	}
@@ -212,7 +217,8 @@ func (s *Store) Planned(ctx context.Context, run int64, at time.Time, plan state
 		if err := t.do("INSERT INTO plans (run, text, json) VALUES (?, ?, ?)", run, plan.Text, packed); err != nil {
 			return err
 		}
-		return t.do("UPDATE runs SET phase = 'planned', planned = ?, verdict = ? WHERE id = ?", micros(at), verdict, run)
+		return t.do("UPDATE runs SET phase = 'planned', planned = ?2, verdict = ?3, saved = ?4, timings = ?5 WHERE id = ?1",
+			run, micros(at), verdict, asJSON{plan.Saved}, asJSON{plan.Timings})
 	})
 }
 
@@ -228,7 +234,8 @@ func runIn(t tx, id int64, phases ...state.RunPhase) (state.Run, error) {
 // BeginApply writes down, before it happens, that a planned run is applied:
 // from now on devices of the servers that it creates may exist. It is a
 // Conflict when the plan is stale: what is wanted of the stack has changed
-// since, or a server has moved.
+// since, or a server has moved. So it is when the run waits and nobody has
+// approved it.
 func (s *Store) BeginApply(ctx context.Context, run int64, at time.Time) error {
 	return s.write(ctx, fmt.Sprintf("begin the apply of run %d", run), func(t tx) error {
 		r, err := runIn(t, run, state.RunPlanned)
@@ -238,6 +245,9 @@ func (s *Store) BeginApply(ctx context.Context, run int64, at time.Time) error {
 		stack, err := oneStack(t, r.Stack)
 		if err != nil {
 			return err
+		}
+		if r.Awaits() && r.Approved.IsZero() {
+			return state.Errorf(state.Conflict, "nobody has approved it")
 		}
 		// An adoption is right whatever else is wanted.
 		if stack.Generation != r.Generation && len(r.Imports) == 0 {
@@ -259,7 +269,8 @@ func (s *Store) BeginApply(ctx context.Context, run int64, at time.Time) error {
 				return err
 			}
 		}
-		return t.do("UPDATE runs SET phase = 'applying', applying = ? WHERE id = ?", micros(at), run)
+		r.Timings.Wait = instant(micros(at)).Sub(r.Planned).Seconds()
+		return t.do("UPDATE runs SET phase = 'applying', applying = ?2, timings = ?3 WHERE id = ?1", run, micros(at), asJSON{r.Timings})
 	})
 }
 

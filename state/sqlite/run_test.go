@@ -91,7 +91,7 @@ func TestIntend(t *testing.T) {
 			for _, name := range strings.Fields(tt.inState) {
 				inState[name] = state.Device{ID: "1"}
 			}
-			run, rendered := intend(state.Stack{Name: "s1"}, tt.servers, inState)
+			run, rendered := intend(state.Stack{Name: "s1"}, tt.servers, inState, nil)
 			if tt.imports == nil {
 				tt.imports = map[string]string{}
 			}

@@ -24,6 +24,9 @@ func (s *Store) Snapshot(ctx context.Context, now time.Time) (snap state.Snapsho
 		if snap.Open, err = all(t, scanStack, "SELECT "+stackColumns+" FROM stacks WHERE open = 1 ORDER BY created, name"); err != nil {
 			return err
 		}
+		if snap.Discards, err = all(t, scanDiscard, discardQuery+" ORDER BY pool, server"); err != nil {
+			return err
+		}
 		if snap.Spent, err = spent(t, now); err != nil {
 			return err
 		}
@@ -98,12 +101,12 @@ func (s *Store) Due(ctx context.Context, now time.Time) (stacks []state.Stack, e
 }
 
 // Looks returns the stacks whose devices are to be looked for now. What a run
-// is about to do is waited for; in the course of an apply a look only judges
+// is about to do is waited for, unless that run waits for a person; in the course of an apply a look only judges
 // what that has left in doubt.
 func (s *Store) Looks(ctx context.Context, now time.Time) (stacks []state.Stack, err error) {
 	err = s.read(ctx, "find stacks to look at", func(t tx) error {
 		stacks, err = all(t, scanStack, "SELECT "+stackColumns+` FROM stacks WHERE look_at > 0 AND look_at <= ?
-			AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.stack = stacks.name AND runs.phase IN ('planning', 'planned'))
+			AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.stack = stacks.name AND runs.phase IN ('planning', 'planned') AND runs.waits = 0)
 			ORDER BY look_at, name`, micros(now))
 		return err
 	})
