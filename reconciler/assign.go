@@ -13,7 +13,7 @@ import (
 // changes turns a decision into what the store is to commit: moves and marks
 // of the servers that are there, and new servers in stacks.
 func (r *Reconciler) changes(d state.Decision, roster state.Roster, snap state.Snapshot) state.Changes {
-	c := state.Changes{At: d.At}
+	c := state.Changes{At: d.At, Over: d.Over}
 	if brief := d.Brief(); !brief.Same(snap.Last) {
 		c.Decision = &brief
 	}

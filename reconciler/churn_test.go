@@ -273,6 +273,7 @@ func (d *day) Census(_ context.Context, q state.Question) (found []state.Found, 
 
 func (d *day) Scope(string, map[string]any) (string, error) { return "all", nil }
 func (d *day) Rest(state.Workspace) error                   { return nil }
+func (d *day) Saved(string) (state.Saved, error)            { return state.Saved{}, nil }
 func (d *day) NeedsRepair(context.Context, state.Stack, *state.StateVersion) (string, error) {
 	return "", nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 // five minutes, and the download of a provider.
 const planTime = 15 * time.Minute
 
-// converge takes one stack through one run: begin, plan, guard, last look,
-// write-ahead, apply, finish. An error means that nothing began.
+// converge takes one stack through one run: begin, plan, guard, check, last look,
+// write-ahead, apply, finish. A run that needs a person's approval is left
+// planned; see approval.go. An error means that nothing began.
 func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) error {
 	if !take(ctx, in.plans) {
 		return nil
@@ -43,6 +45,15 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 	log.Info("run", "phase", run.Phase, "create", len(run.Creates), "destroy", len(run.Deletes), "adopt", len(run.Imports))
 
 	f := c.prepare(ctx, run, ws, log)
+	if f == nil && c.Approval.Needs(run) {
+		err := c.Store.Await(ctx, run.ID, c.Now())
+		if err == nil {
+			log.Info("run", "phase", state.RunPlanned, "waits", "for the approval of an admin: hangar approve, or hangar discard, "+strconv.FormatInt(run.ID, 10))
+			c.Finished()
+			return nil
+		}
+		f = c.discarded(run, "it could not be recorded that it waits: "+err.Error(), c.retryAt(ws.Stack.Failures))
+	}
 	if f == nil {
 		<-in.plans
 		planning = false
@@ -53,12 +64,19 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 			f = c.discarded(run, "hangar is stopping", time.Time{})
 		}
 	}
+	c.conclude(ctx, run, f, log)
+	return nil
+}
+
+// conclude records the end of a run, tells of it, and leaves its stack's folder
+// at rest.
+func (c *Converger) conclude(ctx context.Context, run state.Run, f *state.Finish, log *slog.Logger) {
 	if err := c.finish(ctx, *f); err != nil {
 		log.Error("the end of the run could not be recorded; its state is judged at the next start", "error", err)
-		return nil
+		return
 	}
 	c.Ended(run, *f)
-	c.rest(ctx, stack.Name)
+	c.rest(ctx, run.Stack)
 	if f.Error == "" && f.Unclean == "" {
 		log.Info("run", "phase", f.Phase)
 	} else {
@@ -72,7 +90,6 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 		log.Warn("run")
 	}
 	c.Finished()
-	return nil
 }
 
 // rest leaves a stack's folder such that a person's terraform plan there wants
@@ -88,8 +105,8 @@ func (c *Converger) rest(ctx context.Context, stack string) {
 	}
 }
 
-// prepare plans and guards. It returns nil when the plan may be applied, and
-// otherwise how the run ends.
+// prepare plans, guards and checks. It returns nil when the plan may be applied,
+// and otherwise how the run ends.
 func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspace, log *slog.Logger) *state.Finish {
 	bounded, cancel := context.WithTimeout(ctx, planTime)
 	defer cancel()
@@ -99,7 +116,7 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 	}
 	if err != nil {
 		f := c.ended(run, state.RunErrored)
-		f.Error = err.Error()
+		f.Error, f.Timings = err.Error(), plan.Timings
 		f.Diagnostics = diagnosticsOf(err)
 		f.RetryAt = c.retryAt(ws.Stack.Failures)
 		f.Servers = waiting(run, f.RetryAt, "could not be planned: "+f.Error)
@@ -110,7 +127,20 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 	}
 	began := c.Now()
 	verdict, ok := Guard(Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports}, plan)
-	c.Guarded(c.Now().Sub(began))
+	took := c.Now().Sub(began)
+	c.Guarded(took)
+	plan.Timings.Guard = took.Seconds()
+	refused := ""
+	if ok {
+		if refused, err = c.checked(ctx, run, &plan); ctx.Err() != nil {
+			return c.discarded(run, "hangar is stopping", time.Time{})
+		} else if err != nil {
+			return c.unchecked(run, ws.Stack, err)
+		}
+		if refused != "" {
+			verdict += "; " + refused
+		}
+	}
 	if err := c.Store.Planned(ctx, run.ID, c.Now(), plan, verdict); err != nil {
 		return c.discarded(run, "the plan could not be recorded: "+err.Error(), c.retryAt(ws.Stack.Failures))
 	}
@@ -123,6 +153,13 @@ func (c *Converger) prepare(ctx context.Context, run state.Run, ws state.Workspa
 		// Such a plan was made from a state that is not what the records say:
 		// state and devices are looked at before another one is made.
 		f.LookAt, f.Unclean = f.At, fmt.Sprintf("run %d was %s", run.ID, verdict)
+		return f
+	}
+	if refused != "" {
+		f := c.ended(run, state.RunRefused)
+		f.Verdict = verdict
+		f.RetryAt = c.retryAt(ws.Stack.Failures)
+		f.Servers = waiting(run, f.RetryAt, "was "+refused)
 		return f
 	}
 	return nil

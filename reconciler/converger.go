@@ -21,6 +21,9 @@ type Converger struct {
 	Instance string // whose devices are ours
 	SSH      bool   // an active device is not ready yet: the agents' loop tells when it is
 
+	Approval state.Approval // which runs wait for a person
+	Check    Check          // asked about plans that create or destroy; nil: nobody is
+
 	Plans   int           // plans at once, in each lane, and looks at once
 	Applies int           // applies at once, in each lane
 	Settle  time.Duration // for how long after a run a device of it may yet appear
@@ -96,6 +99,9 @@ func (c *Converger) Run(ctx context.Context) error {
 		// could not be read.
 		wait := 30 * time.Second
 		err := c.startLooks(ctx, looks)
+		if err == nil {
+			err = c.startAwaiting(ctx, creates, others)
+		}
 		if err == nil {
 			err = c.start(ctx, creates, others)
 		}

@@ -45,13 +45,16 @@ func (c *Converger) retryAt(failures int) time.Time {
 // settle ends the runs that an earlier process left unfinished. One that was
 // not applying has done nothing; one that was is judged by the state it left,
 // and its stack's devices are looked for. So are those of a stack whose state
-// file is not what was recorded.
+// file is not what was recorded. One that waits for a person goes on waiting.
 func (c *Converger) settle(ctx context.Context) error {
 	runs, err := c.Store.Unfinished(ctx)
 	if err != nil {
 		return err
 	}
 	for _, run := range runs {
+		if run.Awaits() {
+			continue
+		}
 		f := c.discarded(run, "hangar ended before it was applied", time.Time{})
 		if run.Phase == state.RunApplying {
 			stack, err := c.Store.Stack(ctx, run.Stack)

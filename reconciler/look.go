@@ -51,7 +51,7 @@ func (c *Converger) look(ctx context.Context, stack state.Stack) error {
 	for _, s := range changes.Servers {
 		log.Warn("look", "server", s.Name, "device", s.ID, "reason", s.Reason)
 	}
-	if !sc.applying {
+	if !sc.applying && !sc.sight.Run.Awaits() {
 		c.rest(ctx, stack.Name)
 	}
 	if len(j.strays) > 0 || stack.Unclean != "" {

@@ -3,6 +3,7 @@ package reconciler_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -68,10 +69,11 @@ type terraform struct {
 	planned   []string // stacks, in order
 	applied   []string
 	rested    []string
-	stateless bool             // the state is missing
-	forgets   state.FoundState // creates bring forth devices in this state, and are forgotten; empty: they are not
-	denied    bool             // a destruction is called complete and has not happened
-	idle      bool             // an apply that fails says that nothing began
+	plans     map[string]string // that are saved, by stack
+	stateless bool              // the state is missing
+	forgets   state.FoundState  // creates bring forth devices in this state, and are forgotten; empty: they are not
+	denied    bool              // a destruction is called complete and has not happened
+	idle      bool              // an apply that fails says that nothing began
 	plan      func(ws state.Workspace, p *state.Plan) error
 	apply     func(ws state.Workspace, devices map[string]state.Device) error
 	fail      func(ws state.Workspace, on func(state.ApplyEvent)) // in mid-apply
@@ -93,7 +95,11 @@ func (tf *terraform) Plan(_ context.Context, ws state.Workspace) (state.Plan, er
 	tf.mu.Lock()
 	defer tf.mu.Unlock()
 	tf.planned = append(tf.planned, ws.Stack.Name)
-	p := state.Plan{Text: "plan of " + ws.Stack.Name, JSON: []byte(`{}`)}
+	if tf.plans == nil {
+		tf.plans = map[string]string{}
+	}
+	tf.plans[ws.Stack.Name] = fmt.Sprint("plan ", len(tf.planned))
+	p := state.Plan{Text: "plan of " + ws.Stack.Name, JSON: []byte(`{}`), Saved: tf.saved(ws.Stack.Name)}
 	wanted := map[string]bool{}
 	for _, s := range ws.Servers {
 		wanted[s.Name] = true
@@ -220,7 +226,19 @@ func (tf *terraform) Rest(ws state.Workspace) error {
 	tf.mu.Lock()
 	defer tf.mu.Unlock()
 	tf.rested = append(tf.rested, ws.Stack.Name)
+	delete(tf.plans, ws.Stack.Name)
 	return nil
+}
+
+// saved is what would be the digests of files; the lock is held.
+func (tf *terraform) saved(stack string) state.Saved {
+	return state.Saved{Plan: tf.plans[stack], State: fmt.Sprint(tf.devices(stack))}
+}
+
+func (tf *terraform) Saved(stack string) (state.Saved, error) {
+	tf.mu.Lock()
+	defer tf.mu.Unlock()
+	return tf.saved(stack), nil
 }
 
 func (tf *terraform) Read(_ context.Context, stack state.Stack) (*state.StateVersion, map[string]state.Device, error) {

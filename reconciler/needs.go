@@ -13,6 +13,9 @@ type Terraform interface {
 	Plan(ctx context.Context, ws state.Workspace) (state.Plan, error)
 	// Apply applies the plan that Plan saved, with so many changes at once.
 	Apply(ctx context.Context, ws state.Workspace, changes int, on func(state.ApplyEvent)) (state.ApplyResult, error)
+	// Saved tells the plan that is saved for a stack, and its state. It starts no
+	// terraform.
+	Saved(stack string) (state.Saved, error)
 	// Rest renders the workspace into its folder, if there is one, and removes a
 	// saved plan. It starts no terraform.
 	Rest(ws state.Workspace) error
@@ -50,6 +53,16 @@ type Runs interface {
 	Planned(ctx context.Context, run int64, at time.Time, plan state.Plan, verdict string) error
 	BeginApply(ctx context.Context, run int64, at time.Time) error
 	Finish(ctx context.Context, f state.Finish) error
+	Await(ctx context.Context, run int64, at time.Time) error
+	Awaiting(ctx context.Context) ([]state.Run, error)
+	Resume(ctx context.Context, run int64) (state.Run, state.Workspace, error)
+}
+
+// Check is asked whether a plan that passed the guard may be applied.
+type Check interface {
+	// Check gets the plan's JSON, masked. A refusal is an error of code Forbidden,
+	// in words; any other error says that it could not be asked.
+	Check(ctx context.Context, run state.Run, planJSON []byte) error
 }
 
 // News is how the slow loop tells of servers while an apply still runs.

@@ -48,7 +48,7 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.order(ctx, func(state.Snapshot) (state.Changes, error) {
+	return r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
 		s, err := r.Records.Server(ctx, name)
 		if err != nil {
 			return state.Changes{}, err
@@ -74,8 +74,53 @@ func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error
 				m.To = state.Shutdown
 			}
 		}
-		return state.Changes{At: r.Now().UTC(), Moves: []state.Move{m}}, nil
+		c := state.Changes{At: r.Now().UTC(), Moves: []state.Move{m}}
+		for _, d := range snap.Discards {
+			if d.Server == name {
+				c.Over = append(c.Over, d)
+			}
+		}
+		return c, nil
 	})
+}
+
+// Approve has a run that waits for a person applied, as long as its plan is not
+// stale. It is NotFound, or a Conflict when the run does not wait.
+func (r *Reconciler) Approve(ctx context.Context, run int64, by string) error {
+	if err := r.Records.Approve(ctx, run, by, r.Now().UTC()); err != nil {
+		return err
+	}
+	r.Log.Info("run", "run", run, "approved_by", by)
+	r.Committed()
+	return nil
+}
+
+// Discard ends a run that waits for a person. The servers that it was to create
+// are given up, and those that it was to destroy go back to work, if they can;
+// neither is asked for again before the demand of their pool changes. It is
+// NotFound, or a Conflict when the run does not wait.
+func (r *Reconciler) Discard(ctx context.Context, run int64, by string) error {
+	found, err := r.Records.Run(ctx, run)
+	if err != nil {
+		return err
+	}
+	stages, err := r.Queue.Queue(ctx)
+	if err != nil {
+		return state.Errorf(state.Unavailable, "the build queue cannot be read, so that it is not known for which demand the run is discarded: %v", err)
+	}
+	var demand state.Demand // also that of a pool that is there no more
+	if pool := r.Pools.At(r.Now()).Pool(found.Pool); pool.Name != "" {
+		demand = scale.Demand(stages, pool)
+	}
+	r.mu.Lock() // a pass that began before does not know of it
+	defer r.mu.Unlock()
+	if err := r.Records.Discard(ctx, run, by, r.Now().UTC(), demand); err != nil {
+		return err
+	}
+	r.Log.Info("run", "run", run, "discarded_by", by)
+	r.Committed()
+	r.Poke()
+	return nil
 }
 
 // errGone ends an order that has nothing left to do.

@@ -35,6 +35,9 @@ type Records interface {
 	Commit(ctx context.Context, c state.Changes) error
 	Server(ctx context.Context, name string) (state.Server, error)
 	SetPaused(ctx context.Context, paused bool) error
+	Run(ctx context.Context, id int64) (state.Run, error)
+	Approve(ctx context.Context, run int64, by string, at time.Time) error
+	Discard(ctx context.Context, run int64, by string, at time.Time, demand state.Demand) error
 }
 
 // Reconciler is the fast loop. Its methods may be called at any time.
@@ -139,7 +142,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 		}
 		d := scale.Decide(r.observation(at, stages, roster, snap), roster.Pools)
 		c := r.changes(d, roster, snap)
-		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 {
+		if c.Decision == nil && len(c.Moves) == 0 && len(c.Marks) == 0 && len(c.Over) == 0 {
 			r.Decided(stages, snap.Servers, d)
 			return d, nil
 		}
@@ -152,6 +155,8 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 		}
 		if d.Changed() {
 			r.logDecision(d, c)
+		}
+		if d.Changed() || len(c.Over) > 0 {
 			r.Committed()
 		}
 		r.logHeld(d, snap.Last)
@@ -164,7 +169,7 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 // observation is what a pass, or an explanation, sees.
 func (r *Reconciler) observation(at time.Time, stages []state.Stage, roster state.Roster, snap state.Snapshot) scale.Observation {
 	return scale.Observation{
-		At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent, Max: roster.Max,
+		At: at, Stages: stages, Servers: snap.Servers, Backoffs: snap.Backoffs, Paused: snap.Paused, Spent: snap.Spent, Max: roster.Max, Discards: snap.Discards,
 		SSH: r.SSH, Grace: r.Grace, Overdue: r.Overdue,
 	}
 }

@@ -252,7 +252,7 @@ func (s *Sweeper) look(ctx context.Context) (view, state.Audit, error) {
 	}
 	v.busy = make(map[string]bool)
 	for _, r := range runs {
-		v.busy[r.Stack] = true
+		v.busy[r.Stack] = !r.Awaits()
 	}
 	if v.takeover, v.since, err = s.Store.Takeover(ctx); err != nil {
 		return v, audit, err

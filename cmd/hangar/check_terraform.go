@@ -22,7 +22,7 @@ func (d *doctor) terraform() {
 	aside.Data = d.scratch
 	ctx, cancel := patiently(d.ctx)
 	defer cancel()
-	r, err := newRunner(ctx, aside, d.environ, d.cfg.installed(d.scratch), "hangar-check", d.agents, d.pools)
+	r, err := newRunner(ctx, aside, d.environ, d.cfg.installed(d.scratch), "hangar-check", d.agents, func() map[string][]string { return d.pools.Set().Env })
 	if err != nil {
 		d.fail("terraform", err.Error(), "install terraform 1.7 or newer, or OpenTofu 1.8, where hangar runs, or set DRONE_TERRAFORM_BINARY to its path")
 		d.skip("provider", "there is no terraform to fetch it")

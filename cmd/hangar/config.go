@@ -124,11 +124,14 @@ type Config struct {
 	TerraformMirror     string   `env:"DRONE_TERRAFORM_MIRROR" help:"folder with a filesystem mirror of providers; nothing is downloaded then"`
 	TerraformStackSize  int      `env:"DRONE_TERRAFORM_STACK_SIZE" envDefault:"25" help:"servers in one Terraform state, at most"`
 	TerraformMaxApplies int      `env:"DRONE_TERRAFORM_MAX_APPLIES" envDefault:"0" help:"applies at once that create, and as many that destroy; 0: by the memory that is free"`
-	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for a person: auto (none)"`
+	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for the approval of an admin: auto (none), destroys (those that destroy servers) or all (those that create or destroy any)"`
 	TerraformEnv        []string `env:"DRONE_TERRAFORM_ENV" help:"names of environment variables passed on to terraform"`
 
 	TerraformModule   string            `env:"DRONE_TERRAFORM_MODULE" envDefault:"packet" help:"module that makes the servers: packet, or the folder of one of your own, which begins with ./ or /"`
 	TerraformSettings map[string]string `env:"DRONE_TERRAFORM_SETTINGS" help:"settings of a module of your own: name:value,name:value; a pools file has them in any type"`
+
+	TerraformCheck        string        `env:"DRONE_TERRAFORM_CHECK" help:"command for /bin/sh -c that gets the JSON of each plan to create or destroy, and refuses it by an exit code other than 0"`
+	TerraformCheckTimeout time.Duration `env:"DRONE_TERRAFORM_CHECK_TIMEOUT" envDefault:"1m" help:"after which the command, and all that it has started, is killed, and the plan is refused"`
 
 	TerraformSettle time.Duration `env:"DRONE_TERRAFORM_SETTLE" envDefault:"60s" help:"for how long after a create that terraform lost its machine may yet appear; then it is given up, and another name is tried"`
 	TerraformRetry  time.Duration `env:"DRONE_TERRAFORM_RETRY" envDefault:"10s" help:"pause after a first failure of a stack or a candidate; twice as long after each further one, at most 15m"`
@@ -256,7 +259,8 @@ func (c Config) mistakes() []string {
 	oneOf("DRONE_DATABASE_DRIVER", c.DatabaseDriver, "sqlite3")
 	found = append(found, c.frontMistakes()...)
 	wrong(!isHeader(c.PrometheusToken), "DRONE_PROMETHEUS_AUTH_TOKEN=%s: want letters, digits and signs without spaces, since it is sent in a header", state.Masked)
-	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, "auto")
+	oneOf("DRONE_TERRAFORM_APPROVAL", c.TerraformApproval, string(state.ApproveAuto), string(state.ApproveDestroys), string(state.ApproveAll))
+	wrong(c.TerraformCheckTimeout < time.Second, "DRONE_TERRAFORM_CHECK_TIMEOUT=%s: want 1s or more", c.TerraformCheckTimeout)
 	if err := terraform.MayPass(c.TerraformEnv...); err != nil {
 		wrong(true, "DRONE_TERRAFORM_ENV=%s: %v", list(c.TerraformEnv), err)
 	}

@@ -84,6 +84,9 @@ type commands struct {
 	Explain  explainCommand  `cmd:"" help:"Tell why: why a stage waits, why a server stays or leaves, why a pool makes no more."`
 	Check    checkCommand    `cmd:"" help:"Look whether everything that serve needs is there and in order, and say what to do where it is not."`
 	Audit    auditCommand    `cmd:"" help:"Compare the provider's machines with the records: what nobody knows, what is there twice, what is gone."`
+	Runs     runsCommand     `cmd:"" help:"Show what was planned and applied, and the plans that wait for approval."`
+	Approve  approveCommand  `cmd:"" help:"Have a plan that waits applied."`
+	Discard  discardCommand  `cmd:"" help:"Discard a plan that waits: what it was to destroy goes back to work."`
 	Logs     logsCommand     `cmd:"" help:"Show the logs of a machine: of its setup and of its runner."`
 	SSH      sshCommand      `cmd:"" name:"ssh" help:"Log in to a machine with the right key and its pinned host key."`
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`

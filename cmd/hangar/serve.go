@@ -25,6 +25,7 @@ import (
 	"hangar/reconciler/notify"
 	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
+	"hangar/state"
 	"hangar/state/sqlite"
 )
 
@@ -199,6 +200,10 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		s.converger.Applies = appliesByMemory()
 	}
 	s.converger.Instance, s.converger.Settle, s.converger.Retry = instance, cfg.TerraformSettle, cfg.TerraformRetry
+	s.converger.Approval = state.Approval(cfg.TerraformApproval)
+	if s.converger.Check, err = newCheck(cfg, environ, agents.environ); err != nil {
+		return nil, err
+	}
 	s.sweeper = newSweeper(cfg, store, runner, poolSource, instance)
 	s.sweeper.Log = log
 	s.reconciler.Committed, s.converger.Finished = s.converger.Poke, s.reconciler.Poke

@@ -10,6 +10,7 @@ import (
 
 	"hangar/reconciler"
 	"hangar/reconciler/agent"
+	"hangar/reconciler/check"
 	"hangar/reconciler/metrics"
 	"hangar/reconciler/terraform"
 	"hangar/state/sqlite"
@@ -36,6 +37,24 @@ func (s *service) measure(from reconciler.Pools, runner *terraform.Runner) *metr
 	s.converger.Guarded, s.converger.Ended, s.converger.Looked = m.Guarded, m.Ended, m.Looked
 	s.sweeper.Made = m.Made
 	return m
+}
+
+// newCheck makes what is asked about plans; nil when nobody is.
+func newCheck(cfg Config, environ map[string]string, agent []string) (reconciler.Check, error) {
+	if cfg.TerraformCheck == "" {
+		return nil, nil
+	}
+	env, err := terraform.Environment(func(name string) (string, bool) { v, ok := environ[name]; return v, ok }, nil)
+	if err != nil {
+		return nil, err
+	}
+	secrets := cfg.secrets(environ, agent)
+	c := check.New(cfg.TerraformCheck, env)
+	c.Timeout, c.Mask = cfg.TerraformCheckTimeout, func(text string) string { return mask(text, secrets) }
+	if err := c.Possible(); err != nil {
+		return nil, ConfigError{"DRONE_TERRAFORM_CHECK: " + err.Error()}
+	}
+	return c, nil
 }
 
 // newClient makes what reaches the machines over SSH.

@@ -37,6 +37,10 @@ type Control interface {
 	Explain(ctx context.Context) (state.Explanation, error)
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
+	// Approve has a run that waits applied, and Discard ends it; by is the login of
+	// who wants that. NotFound, or a Conflict when the run does not wait.
+	Approve(ctx context.Context, run int64, by string) error
+	Discard(ctx context.Context, run int64, by string) error
 }
 
 // Gate knows whose token it is.
@@ -117,6 +121,8 @@ func (a *API) routes(api *gin.RouterGroup) {
 	get(api, "/runs", a.reply(a.listRuns))
 	get(api, "/runs/:id", a.reply(a.showRun))
 	get(api, "/runs/:id/plan", a.showPlan)
+	api.POST("/runs/:id/approve", a.reply(a.decideRun("run approved", a.control.Approve)))
+	api.POST("/runs/:id/discard", a.reply(a.decideRun("run discarded", a.control.Discard)))
 
 	get(api, "/audit", a.reply(a.showAudit))
 	api.POST("/audit", a.reply(a.makeAudit))

@@ -72,6 +72,21 @@ func (a *API) showRun(c *gin.Context) (any, error) {
 	return run{Run: withLists(found), Log: log}, err
 }
 
+// decideRun has a person decide about a run that waits, and answers the run.
+func (a *API) decideRun(what string, decide func(ctx context.Context, run int64, by string) error) func(*gin.Context) (any, error) {
+	return func(c *gin.Context) (any, error) {
+		id, err := runID(c)
+		if err != nil {
+			return nil, err
+		}
+		if err := decide(c.Request.Context(), id, c.GetString(loginKey)); err != nil {
+			return nil, err
+		}
+		a.audit(c, what, "run", id)
+		return a.showRun(c)
+	}
+}
+
 // showPlan answers a plan as terraform prints it, or, with ?format=json, as
 // terraform show -json does.
 func (a *API) showPlan(c *gin.Context) {

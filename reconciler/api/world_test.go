@@ -191,6 +191,35 @@ func (w *world) Explain(context.Context) (e state.Explanation, err error) {
 func (w *world) Pause(context.Context) error  { return w.locked(func() { w.paused = true }) }
 func (w *world) Resume(context.Context) error { return w.locked(func() { w.paused = false }) }
 
+func (w *world) Approve(_ context.Context, run int64, by string) error {
+	return w.decide(run, func(r *state.Run) { r.Approved, r.By = time.Unix(1e9, 0).UTC(), by })
+}
+
+func (w *world) Discard(_ context.Context, run int64, by string) error {
+	return w.decide(run, func(r *state.Run) { r.Phase, r.By = state.RunDiscarded, by })
+}
+
+func (w *world) decide(run int64, how func(*state.Run)) error {
+	if _, err := w.Run(context.Background(), run); err != nil {
+		return err
+	}
+	var err error
+	if failed := w.locked(func() {
+		for i := range w.runs {
+			if r := &w.runs[i]; r.ID != run {
+				continue
+			} else if !r.Awaits() || !r.Approved.IsZero() {
+				err = state.Errorf(state.Conflict, "the run does not wait")
+			} else {
+				how(r)
+			}
+		}
+	}); failed != nil {
+		return failed
+	}
+	return err
+}
+
 func (w *world) Admin(_ context.Context, token string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

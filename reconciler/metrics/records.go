@@ -30,7 +30,7 @@ var phases = []state.Phase{state.Pending, state.Creating, state.Created, state.S
 var findingKinds = []state.FindingKind{state.Orphan, state.Duplicate, state.Gone, state.Drifted, state.Unreadable, state.Implausible}
 
 // holders are what can keep a pool from what it wants.
-var holders = []string{scale.HeldPaused, scale.HeldMaximum, scale.HeldBudget, scale.HeldCost, scale.HeldBackoff}
+var holders = []string{scale.HeldPaused, scale.HeldMaximum, scale.HeldBudget, scale.HeldCost, scale.HeldBackoff, scale.HeldDiscarded}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)

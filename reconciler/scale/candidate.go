@@ -21,7 +21,7 @@ func Candidate(p state.Pool, backoffs []state.Backoff, at time.Time) state.Candi
 // Full says why a pool may not have one more server that a person asks for;
 // empty: it may.
 func Full(o Observation, pools []state.Pool, name string) string {
-	members, load := muster(o)
+	members, load := muster(o, discards{})
 	for _, f := range assemble(o, members, pools, load) {
 		if f.pool.Name == name && (f.headroom() == 0 || f.all.headroom(f) == 0) {
 			f.clip(1)

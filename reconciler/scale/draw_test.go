@@ -2,6 +2,7 @@ package scale
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -45,6 +46,21 @@ func draw(t *rapid.T) (Observation, []state.Pool) {
 	}
 	o.Stages = drawStages(t, names, rapid.IntRange(0, 25).Draw(t, "stages"))
 	for _, p := range pools {
+		if rapid.IntRange(0, 2).Draw(t, "discarded") == 0 {
+			o.Discards = append(o.Discards, drawDiscard(t, o, p, ""))
+		}
+	}
+	for _, s := range o.Servers {
+		if rapid.IntRange(0, 3).Draw(t, "spared") == 0 {
+			at := slices.IndexFunc(pools, func(p state.Pool) bool { return p.Name == s.Pool })
+			p := state.Pool{Name: s.Pool}
+			if at >= 0 {
+				p = pools[at]
+			}
+			o.Discards = append(o.Discards, drawDiscard(t, o, p, s.Name))
+		}
+	}
+	for _, p := range pools {
 		for _, c := range p.Candidates {
 			if rapid.IntRange(0, 2).Draw(t, "failed") == 0 {
 				until := now.Add(rapid.SampledFrom([]time.Duration{-time.Minute, 0, time.Minute}).Draw(t, "until"))
@@ -53,6 +69,16 @@ func draw(t *rapid.T) (Observation, []state.Pool) {
 		}
 	}
 	return o, pools
+}
+
+// drawDiscard makes a discard that mostly still counts.
+func drawDiscard(t *rapid.T, o Observation, p state.Pool, server string) state.Discard {
+	d := state.Discard{Pool: p.Name, Server: server, By: "octocat", At: now}
+	if len(p.Candidates) > 0 {
+		d.Demand = Demand(o.Stages, p)
+	}
+	d.Demand.Stages += max(0, rapid.IntRange(-3, 1).Draw(t, "more stages"))
+	return d
 }
 
 func drawPool(t *rapid.T, name string) state.Pool {

@@ -41,7 +41,8 @@ type fleet struct {
 	need                                 string // of those, in words
 	rule                                 string // by which more are wanted
 	revived, dropped, released, replaced int
-	held, because                        string // because is why, in words
+	held, because                        string         // because is why, in words
+	discarded                            *state.Discard // of its creates; nil: none
 
 	seen    state.PoolDecision // before anything was decided
 	figures string
@@ -102,7 +103,7 @@ func (f *fleet) forgo(o Observation, m *member) {
 	case f.overspent() && m.revocable():
 		m.act(state.Drop, fmt.Sprintf("its create has not begun, and the budget of %.2f a day is spent", f.pool.Budget))
 		f.dropped++
-	case f.overspent() && m.idle():
+	case f.overspent() && m.idle() && m.spared == nil:
 		m.act(state.Drain, fmt.Sprintf("idle, and the budget of %.2f a day is spent", f.pool.Budget))
 		f.released++
 	}
@@ -172,7 +173,7 @@ func (f *fleet) price() float64 {
 
 // makeable is how many servers can be made now, all pools together aside.
 func (f *fleet) makeable() int {
-	if f.place.Name == "" {
+	if f.place.Name == "" || f.discarded != nil {
 		return 0
 	}
 	return min(f.headroom(), f.affordable())

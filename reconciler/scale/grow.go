@@ -80,6 +80,9 @@ func (f *fleet) grow(o Observation) {
 	case n == 0:
 		f.clip(short)
 		return
+	case f.discarded != nil:
+		f.hold(HeldDiscarded, "%s wanted, but %s discarded creates at %s, and the demand has not changed since", count(n, "server"), f.discarded.By, clock(f.discarded.At))
+		return
 	case f.place.Name == "":
 		f.hold(HeldBackoff, "%s wanted, but %s", count(n, "server"), f.nowhere)
 		return

@@ -13,11 +13,12 @@ import (
 // member is a server as this decision sees it.
 type member struct {
 	server   *state.Server
-	load     int         // stages on it
-	stages   []int64     // their ids, when it drains
-	ssh      bool        // whether its runner was, or will be, told to take no more work
-	outdated bool        // its pool would not make it like this any more
-	phase    state.Phase // in which the decision leaves it
+	load     int            // stages on it
+	stages   []int64        // their ids, when it drains
+	ssh      bool           // whether its runner was, or will be, told to take no more work
+	spared   *state.Discard // a person discarded its destruction; nil: nobody did
+	outdated bool           // its pool would not make it like this any more
+	phase    state.Phase    // in which the decision leaves it
 	decision state.ServerDecision
 }
 
@@ -32,7 +33,7 @@ var phaseAfter = map[state.Action]state.Phase{
 // muster returns the servers that are not stopped, in the order of the
 // observation, with the stages on them counted and with what follows from a
 // person's wish alone already decided; and how many stages each machine holds.
-func muster(o Observation) (members []*member, load map[string]int) {
+func muster(o Observation, kept discards) (members []*member, load map[string]int) {
 	load = make(map[string]int, len(o.Servers))
 	for i := range o.Stages {
 		if machine := o.Stages[i].Machine; machine != "" {
@@ -46,7 +47,7 @@ func muster(o Observation) (members []*member, load map[string]int) {
 		if s.Phase == state.Stopped {
 			continue
 		}
-		m := &member{server: s, load: load[s.Runner()], stages: draining[s.Runner()], ssh: o.SSH && s.Reachable(), phase: s.Phase}
+		m := &member{server: s, load: load[s.Runner()], stages: draining[s.Runner()], ssh: o.SSH && s.Reachable(), spared: kept.servers[s.Name], phase: s.Phase}
 		m.decision = state.ServerDecision{Server: s.Name, Pool: s.Pool, Phase: s.Phase, Action: state.Keep}
 		m.mark(o.At)
 		m.obey()
@@ -122,6 +123,8 @@ func (m *member) disown(o Observation) {
 	}
 	reason := fmt.Sprintf("there is no pool %s any more", m.server.Pool)
 	switch {
+	case m.spared != nil && m.phase != state.Stopping:
+		m.keep(m.stays())
 	case m.phase == state.Pending && m.load == 0:
 		m.act(state.Drop, reason+", and its create has not begun")
 	case m.phase == state.Created, m.phase == state.Staging, m.phase == state.Running:
@@ -279,6 +282,9 @@ func (m *member) progress() string {
 		return fmt.Sprintf("busy: %s of %d on it", count(m.load, "stage"), m.server.Capacity)
 	case state.Failed:
 		return m.trouble()
+	}
+	if m.spared != nil {
+		return "its device is to be destroyed, which " + m.spared.By + " has discarded; it is planned again when the demand changes, or an admin asks"
 	}
 	if m.server.Absent == "" && m.server.Booting() {
 		return "its device is to be destroyed, which its provider allows once it has booted"

@@ -32,6 +32,7 @@ func properties(t *rapid.T) {
 	checkPools(t, o, pools, d)
 	checkStages(t, o, pools, d)
 	checkErrored(t, o, pools, d)
+	checkDiscards(t, o, pools, d)
 
 	if again := Decide(apply(o, pools, d), pools); again.Changed() {
 		t.Fatalf("applied and decided again, it changes\nfirst %+v\nthen  %+v", d, again)
@@ -198,6 +199,34 @@ func checkErrored(t *rapid.T, o Observation, pools []state.Pool, d state.Decisio
 	}
 }
 
+// checkDiscards: what a person discarded is not asked for again while the demand
+// is what it was, and a discard never outlives it.
+func checkDiscards(t *rapid.T, o Observation, pools []state.Pool, d state.Decision) {
+	for _, discard := range o.Discards {
+		at := slices.IndexFunc(pools, func(p state.Pool) bool { return p.Name == discard.Pool })
+		same := at < 0 && discard.Demand == state.Demand{} || at >= 0 && discard.Demand == Demand(o.Stages, pools[at])
+		over := slices.Contains(d.Over, discard)
+		if !same && !over {
+			t.Fatalf("the demand is another, and the discard still counts: %+v", discard)
+		}
+		if over {
+			continue
+		}
+		if discard.Server == "" && d.Pools[at].Create > 0 {
+			t.Fatalf("creates were discarded, and asked for again: %+v", d.Pools[at])
+		}
+		for i, s := range o.Servers {
+			if s.Name != discard.Server || s.Condemned || s.Forced {
+				continue
+			}
+			got := d.Servers[slices.IndexFunc(d.Servers, func(sd state.ServerDecision) bool { return sd.Server == s.Name })]
+			if o.Servers[i].Phase != state.Pending && got.Action != state.Keep {
+				t.Fatalf("its destruction was discarded, and it is asked to leave: %+v", got)
+			}
+		}
+	}
+}
+
 // apply is the observation after the decision, as the store would show it at
 // the same instant.
 func apply(o Observation, pools []state.Pool, d state.Decision) Observation {
@@ -206,6 +235,7 @@ func apply(o Observation, pools []state.Pool, d state.Decision) Observation {
 		decided[s.Server] = s
 	}
 	o.Servers = slices.Clone(o.Servers)
+	o.Discards = slices.DeleteFunc(slices.Clone(o.Discards), func(d2 state.Discard) bool { return slices.Contains(d.Over, d2) })
 	for i := range o.Servers {
 		s := &o.Servers[i]
 		got, ok := decided[s.Name]

@@ -20,7 +20,8 @@ type Observation struct {
 	Backoffs []state.Backoff
 	Paused   bool
 	Spent    map[string]state.Spent // of the budgets, by pool
-	Max      int                    // servers of all pools together; 0: no bound
+	Discards []state.Discard
+	Max      int // servers of all pools together; 0: no bound
 
 	// SSH says that machines are reached: a runner can then be told to take no
 	// more work. Without it a server drains by the queue alone.
@@ -39,6 +40,8 @@ const (
 	HeldBudget  = "budget"  // too many creates of the last hour have served nothing
 	HeldCost    = "cost"    // its servers may cost no more in this day
 	HeldBackoff = "backoff" // each of its candidates failed and is cooling off
+
+	HeldDiscarded = "discarded" // a person discarded its creates, and the demand has not changed since
 )
 
 // Decide says what is to become of every server that is not stopped, in the
@@ -48,7 +51,8 @@ const (
 // What was asked for by a person comes first and does not depend on demand.
 // Then each pool covers its demand, cheapest means first (runners that exist
 // anyway, draining servers, then new ones), lets go of what it has beyond that,
-// and replaces what is outdated. The servers of a pool that is not among the
+// and replaces what is outdated. What a person discarded is not asked for again
+// while the demand is as it was. The servers of a pool that is not among the
 // pools drain. While paused only what was begun or asked for goes on.
 func Decide(o Observation, pools []state.Pool) state.Decision {
 	return decide(o, pools, func(seat) {}).decision
@@ -64,8 +68,12 @@ type course struct {
 // decide is Decide; seated is told where each waiting stage counts, the oldest
 // one first.
 func decide(o Observation, pools []state.Pool, seated func(seat)) course {
-	members, load := muster(o)
+	kept := standing(o, pools)
+	members, load := muster(o, kept)
 	fleets := assemble(o, members, pools, load)
+	for _, f := range fleets {
+		f.discarded = kept.creates[f.pool.Name]
+	}
 	unmatched := spread(o, fleets, pools, seated)
 
 	d := state.Decision{
@@ -74,6 +82,7 @@ func decide(o Observation, pools []state.Pool, seated func(seat)) course {
 		Pools:     make([]state.PoolDecision, 0, len(fleets)),
 		Servers:   make([]state.ServerDecision, 0, len(members)),
 		Unmatched: unmatched,
+		Over:      kept.over,
 	}
 	for _, f := range fleets {
 		f.begin()

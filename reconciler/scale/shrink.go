@@ -44,6 +44,8 @@ func (f *fleet) release(o Observation) {
 		switch {
 		case m.server.Taken:
 			m.keep("left alone: its device does not carry this installation's tag any more")
+		case m.spared != nil:
+			m.keep("idle: " + m.stays())
 		case o.Paused:
 			m.keep("idle: stays while hangar is paused")
 		case leave.After(o.At):
@@ -73,7 +75,7 @@ func (f *fleet) renew(o Observation) {
 		missing := max(f.leaving+f.usable, f.least()) - f.running
 		switch {
 		case f.ready-m.free() < f.waiting:
-		case dispensable && f.leaving < f.pool.MaxSurge, missing < f.pool.MaxUnavailable && (dispensable || f.payable() > 0 && f.affordable() > 0 && f.place.Name != ""):
+		case dispensable && f.leaving < f.pool.MaxSurge, missing < f.pool.MaxUnavailable && (dispensable || f.payable() > 0 && f.affordable() > 0 && f.place.Name != "" && f.discarded == nil):
 			f.move(m, state.Drain, "outdated: the image, plan, module or agent of its pool has changed")
 			f.replaced++
 			continue
@@ -90,5 +92,5 @@ func (m *member) idle() bool {
 // replaceable says whether the server is outdated, and nothing would be lost with
 // it.
 func (m *member) replaceable() bool {
-	return m.outdated && m.phase == state.Running && m.idle() && !m.server.Taken
+	return m.outdated && m.phase == state.Running && m.idle() && !m.server.Taken && m.spared == nil
 }

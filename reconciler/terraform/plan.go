@@ -3,12 +3,15 @@ package terraform
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 	tfjson "github.com/hashicorp/terraform-json"
@@ -21,46 +24,87 @@ const planFile = "plan"
 
 // Plan renders the workspace, initialises it when needed, and saves a plan of
 // it for Apply. It does not look at the provider: what it plans follows from
-// the state alone. A failed terraform is an *Error.
+// the state alone. A failed terraform is an *Error; how long it took so far is
+// told all the same.
 func (r *Runner) Plan(ctx context.Context, ws state.Workspace) (state.Plan, error) {
 	plan, err := r.plan(ctx, ws)
 	if err != nil {
-		if _, ok := errors.AsType[*Error](err); ok {
-			return state.Plan{}, err
+		if _, ok := errors.AsType[*Error](err); !ok {
+			err = fmt.Errorf("plan stack %s: %w", ws.Stack.Name, err)
 		}
-		return state.Plan{}, fmt.Errorf("plan stack %s: %w", ws.Stack.Name, err)
+		return state.Plan{Timings: plan.Timings}, err
 	}
 	return plan, nil
 }
 
-func (r *Runner) plan(ctx context.Context, ws state.Workspace) (state.Plan, error) {
+func (r *Runner) plan(ctx context.Context, ws state.Workspace) (plan state.Plan, err error) {
 	module, err := r.module(ws.Stack.Module)
 	if err != nil {
-		return state.Plan{}, err
+		return plan, err
 	}
 	p, err := r.stackPlace(ws.Stack.Name, module)
 	if err != nil {
-		return state.Plan{}, err
+		return plan, err
 	}
 	if err := r.writeConfig(); err != nil {
-		return state.Plan{}, err
+		return plan, err
 	}
 	if err := r.render(ws, module, p.dir); err != nil {
-		return state.Plan{}, err
+		return plan, err
 	}
 	tf, err := r.command(p.dir, module.Name)
 	if err != nil {
-		return state.Plan{}, err
+		return plan, err
 	}
-	if err := r.initialise(ctx, tf, p); err != nil {
-		return state.Plan{}, err
+	var took state.Timings
+	if err := timed(&took.Init, func() error { return r.initialise(ctx, tf, p) }); err != nil {
+		return state.Plan{Timings: took}, err
 	}
-	text, err := r.runPlan(ctx, tf, ws.Stack.Name)
-	if err != nil {
+	var text string
+	if err := timed(&took.Plan, func() (err error) { text, err = r.runPlan(ctx, tf, ws.Stack.Name); return err }); err != nil {
 		p.distrust()
-		return state.Plan{}, err
+		return state.Plan{Timings: took}, err
 	}
-	return r.showPlan(ctx, tf, ws.Stack.Name, text)
+	err = timed(&took.Show, func() (err error) { plan, err = r.showPlan(ctx, tf, ws.Stack.Name, text); return err })
+	if err == nil {
+		plan.Saved, err = r.Saved(ws.Stack.Name)
+	}
+	plan.Timings = took
+	return plan, err
+}
+
+// timed notes how long something took, in seconds.
+func timed(took *float64, what func() error) error {
+	began := time.Now()
+	err := what()
+	*took = time.Since(began).Seconds()
+	return err
+}
+
+// Saved tells the plan that is saved for a stack, and the state that is there: a
+// plan may be applied as long as both are what they were when it was made.
+func (r *Runner) Saved(stack string) (saved state.Saved, err error) {
+	dir, err := r.stack(stack)
+	if err != nil {
+		return saved, err
+	}
+	if saved.Plan, err = digest(filepath.Join(dir, planFile)); err == nil {
+		saved.State, err = digest(filepath.Join(dir, stateFile))
+	}
+	if err != nil {
+		return saved, fmt.Errorf("read the saved plan of stack %s: %w", stack, err)
+	}
+	return saved, nil
+}
+
+// digest is the SHA-256 of a file, in hex; empty when it is not there.
+func digest(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:]), err
 }
 
 // runPlan saves a plan and returns what terraform says of it.
