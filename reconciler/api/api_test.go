@@ -285,3 +285,33 @@ func TestAudits(t *testing.T) {
 		t.Errorf("the log does not say who asked:\n%s", h.log)
 	}
 }
+
+// A person decides about a run that waits, by name; nobody decides about another.
+func TestDecideRuns(t *testing.T) {
+	h := open(t, populated(), nil)
+	at := h.world.runs[0].Started
+	h.world.runs = append(h.world.runs,
+		state.Run{ID: 9, Stack: "s3", Phase: state.RunPlanned, Waits: at, Started: at},
+		state.Run{ID: 10, Stack: "s4", Phase: state.RunPlanned, Waits: at, Started: at})
+	for _, tt := range []struct {
+		path string
+		want string
+	}{
+		{"/api/runs/9/approve", `"phase":"planned","creates":[],"deletes":[],"forced":[],"keeps":[],"imports":{},"verdict":"","error":"","diagnostics":[],` +
+			`"waits":"2026-11-23T15:28:44Z","approved":"2001-09-09T01:46:40Z","by":"octocat"`},
+		{"/api/runs/10/discard", `"phase":"discarded"`},
+	} {
+		if got := h.ask(t, "POST", tt.path, ""); got.status != 200 || !strings.Contains(got.body, tt.want) || !strings.Contains(got.body, `"by":"octocat"`) {
+			t.Errorf("%s: %+v", tt.path, got)
+		}
+	}
+	for _, what := range []string{"approve", "discard"} {
+		wantFailure(t, h.ask(t, "POST", "/api/runs/9/"+what, ""), 409, "does not wait")
+		wantFailure(t, h.ask(t, "POST", "/api/runs/99/"+what, ""), 404, "there is no run 99")
+		wantFailure(t, h.ask(t, "POST", "/api/runs/x/"+what, ""), 404, "there is no run x")
+		wantFailure(t, h.ask(t, "POST", "/api/runs/10/"+what, "", "Authorization", "Bearer wrong"), 401, "token")
+	}
+	if log := h.log.String(); !strings.Contains(log, `msg="run approved" run=9 by=octocat`) || !strings.Contains(log, `msg="run discarded" run=10 by=octocat`) {
+		t.Errorf("log %s", log)
+	}
+}
