@@ -361,3 +361,32 @@ func TestAdoptionsAreNotHeldUp(t *testing.T) {
 		t.Error("an adoption was put to the check")
 	}
 }
+
+// Work that returns takes back a server whose destruction waits, and its plan
+// with it; once that is approved it is too late.
+func TestWorkTakesBackWhatWaits(t *testing.T) {
+	h := newHouse(t, pool(0, 1))
+	h.conv.Approval = state.ApproveDestroys
+	s := h.oneRuns()
+	h.drained()
+	run := h.waitingRun(0)
+	h.queue.set(waiting(1)...)
+	h.pass()
+	if got := h.servers(); len(got) != 1 || got[0].Phase != state.Running || got[0].Name != s.Name {
+		t.Fatalf("servers %+v", got)
+	}
+	h.until("the run ends", func() bool { h.conv.Poke(); return h.run(run.ID).Phase == state.RunDiscarded })
+	if got := h.run(run.ID); !strings.Contains(got.Error, "what is wanted changed") {
+		t.Errorf("run %+v", got)
+	}
+
+	h.drained()
+	run = h.waitingRun(run.ID)
+	if err := h.store.Approve(t.Context(), run.ID, "octocat", h.clock()); err != nil {
+		t.Fatal(err)
+	}
+	err := h.store.Commit(t.Context(), state.Changes{At: h.clock(), Moves: []state.Move{{Server: s.Name, From: state.Stopping, To: state.Running}}})
+	if state.CodeOf(err) != state.Conflict {
+		t.Errorf("put back to work after the approval: %v", err)
+	}
+}

@@ -89,6 +89,9 @@ type Server struct {
 	Ordered   bool   // a person asked for it to be made: it is not given up before it was
 	Condemned bool   // a person asked for it to leave: it is never put back to work
 	Forced    bool   // a person's force: destroyed even with a stage on it
+	// Waits says that its destruction is planned and waits for a person: until that
+	// is approved it may be put back to work.
+	Waits bool
 
 	Progress Progress // what terraform is doing to it; zero when nothing
 

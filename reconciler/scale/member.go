@@ -139,11 +139,12 @@ func (m *member) dismissed() bool { return m.server.Condemned || m.server.Forced
 // usable says whether the decision leaves the server as capacity.
 func (m *member) usable() bool { return m.phase.Usable() && !m.dismissed() }
 
-// spare says whether the server drains, but could be put back to work. One whose
+// spare says whether the server drains, or waits for a person to approve its
+// destruction, and could be put back to work. One whose
 // runner was told to take no more work has to end its stages first, and one that
 // is outdated is not wanted back.
 func (m *member) spare() bool {
-	return m.phase == state.Shutdown && !m.dismissed() && !m.outdated && m.server.Absent == "" && (!m.ssh || m.load == 0)
+	return (m.phase == state.Shutdown || m.phase == state.Stopping && m.server.Waits) && !m.dismissed() && !m.outdated && m.server.Absent == "" && (!m.ssh || m.load == 0)
 }
 
 // billed says whether the decision leaves the server counting against the
@@ -285,6 +286,9 @@ func (m *member) progress() string {
 	}
 	if m.spared != nil {
 		return "its device is to be destroyed, which " + m.spared.By + " has discarded; it is planned again when the demand changes, or an admin asks"
+	}
+	if m.server.Waits {
+		return "its device is to be destroyed, which waits for an admin's approval"
 	}
 	if m.server.Absent == "" && m.server.Booting() {
 		return "its device is to be destroyed, which its provider allows once it has booted"

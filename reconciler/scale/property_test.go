@@ -220,7 +220,7 @@ func checkDiscards(t *rapid.T, o Observation, pools []state.Pool, d state.Decisi
 				continue
 			}
 			got := d.Servers[slices.IndexFunc(d.Servers, func(sd state.ServerDecision) bool { return sd.Server == s.Name })]
-			if o.Servers[i].Phase != state.Pending && got.Action != state.Keep {
+			if o.Servers[i].Phase != state.Pending && got.Action != state.Keep && got.Action != state.Revive {
 				t.Fatalf("its destruction was discarded, and it is asked to leave: %+v", got)
 			}
 		}

@@ -11,7 +11,9 @@ const serverColumns = `name, pool, stack, phase, provider, capacity, price, spec
 	device_id, address, private_address, device_state, region, size, image,
 	machine, began, absent, doubt, taken, unseen,
 	setup, active, reached, told, drained, unreachable, repaired, reason, error, ordered, condemned, forced, progress_action, progress_elapsed,
-	created, updated, started, stopped, served, idle_since, quiet_since`
+	created, updated, started, stopped, served, idle_since, quiet_since,
+	phase = 'stopping' AND EXISTS (SELECT 1 FROM runs WHERE runs.stack = servers.stack AND runs.phase = 'planned' AND runs.waits > 0
+		AND runs.approved = 0 AND servers.name IN (SELECT value FROM json_each(runs.deletes)))`
 
 func scanServer(r row) (s state.Server, err error) {
 	var elapsed int64
@@ -20,7 +22,7 @@ func scanServer(r row) (s state.Server, err error) {
 		&s.Machine, stamp{&s.Began}, &s.Absent, stamp{&s.Doubt}, &s.Taken, stamp{&s.Unseen},
 		&s.Setup, stamp{&s.Active}, stamp{&s.Reached}, stamp{&s.Told}, stamp{&s.Drained}, stamp{&s.Unreachable}, stamp{&s.Repaired}, &s.Reason, &s.Error, &s.Ordered, &s.Condemned, &s.Forced, &s.Progress.Action, &elapsed,
 		stamp{&s.Created}, stamp{&s.Updated}, stamp{&s.Started}, stamp{&s.Stopped},
-		stamp{&s.Served}, stamp{&s.IdleSince}, stamp{&s.QuietSince})
+		stamp{&s.Served}, stamp{&s.IdleSince}, stamp{&s.QuietSince}, &s.Waits)
 	s.Progress.Elapsed = time.Duration(elapsed) * time.Microsecond
 	return s, err
 }
