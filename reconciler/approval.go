@@ -105,7 +105,7 @@ func (c *Converger) checked(ctx context.Context, run state.Run, plan *state.Plan
 // unchecked ends a run whose plan could not be put to the check.
 func (c *Converger) unchecked(run state.Run, stack state.Stack, err error) *state.Finish {
 	f := c.ended(run, state.RunErrored)
-	f.Error = "the plan could not be checked: " + err.Error()
+	f.Error = "could not be put to DRONE_TERRAFORM_CHECK: " + err.Error()
 	f.RetryAt = c.retryAt(stack.Failures)
 	f.Servers = waiting(run, f.RetryAt, f.Error)
 	return f

@@ -390,3 +390,41 @@ func TestWorkTakesBackWhatWaits(t *testing.T) {
 		t.Errorf("put back to work after the approval: %v", err)
 	}
 }
+
+// A stack's devices are looked for while a run of it waits, which leaves its plan
+// as it is. A run whose stack is to be looked at first ends, and is planned anew
+// after that look.
+func TestLooksWhileARunWaits(t *testing.T) {
+	h := newHouse(t, pool(0, 4))
+	h.conv.Approval = state.ApproveDestroys
+	s := h.oneRuns()
+	h.drained()
+	run := h.waitingRun(0)
+	looked := func() {
+		h.t.Helper()
+		h.ages("looks that are due have been made", func() bool {
+			stack, err := h.store.Stack(t.Context(), s.Stack)
+			return err == nil && stack.LookAt.IsZero()
+		})
+	}
+	for range 3 {
+		looked()
+		if err := h.store.LookAgain(t.Context(), s.Stack, h.clock(), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	looked()
+	if again := h.waitingRun(0); again.ID != run.ID {
+		t.Fatalf("a look ended the run: %+v", h.run(run.ID))
+	}
+	if err := h.store.LookAgain(t.Context(), s.Stack, h.clock().Add(time.Hour), "a person moved its state"); err != nil {
+		t.Fatal(err)
+	}
+	h.until("the run has ended", func() bool { h.conv.Poke(); return h.run(run.ID).Phase == state.RunDiscarded })
+	h.wait(2 * time.Hour)
+	h.conv.Poke()
+	h.waitingRun(run.ID)
+	if got := h.run(run.ID); !strings.Contains(got.Error, "its devices are to be looked for first") {
+		t.Errorf("run %+v", got)
+	}
+}

@@ -118,6 +118,7 @@ func (r *Reconciler) Discard(ctx context.Context, run int64, by string) error {
 		return err
 	}
 	r.Log.Info("run", "run", run, "discarded_by", by)
+	r.Ended(found, state.Finish{Run: run, Phase: state.RunDiscarded})
 	r.Committed()
 	r.Poke()
 	return nil

@@ -57,6 +57,8 @@ type Reconciler struct {
 	// Decided is called with what a pass saw, the queue and the servers before it,
 	// and with what it decided, once that is committed.
 	Decided func(stages []state.Stage, servers []state.Server, d state.Decision)
+	// Ended is called when a person has discarded a run.
+	Ended func(run state.Run, f state.Finish)
 
 	wake chan struct{}
 
@@ -71,7 +73,7 @@ func New(queue Queue, records Records, pools Pools) *Reconciler {
 		Queue: queue, Records: records, Pools: pools,
 		StackSize: 25, Interval: 10 * time.Second, Grace: 2 * time.Minute, Overdue: time.Hour,
 		Now: time.Now, Log: slog.Default(), Committed: func() {},
-		QueueRead: func() {}, Decided: func([]state.Stage, []state.Server, state.Decision) {},
+		QueueRead: func() {}, Decided: func([]state.Stage, []state.Server, state.Decision) {}, Ended: func(state.Run, state.Finish) {},
 		wake: make(chan struct{}, 1),
 	}
 }

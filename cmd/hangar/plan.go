@@ -178,6 +178,10 @@ func printStanding(ctx context.Context, w io.Writer, store *sqlite.Store) error 
 		return err
 	}
 	for _, run := range runs {
+		if run.Awaits() {
+			fmt.Fprintf(w, "\nStack %s: run %d %s\n", run.Stack, run.ID, toldOf(run))
+			continue
+		}
 		fmt.Fprintf(w, "\nStack %s: run %d is %s\n", run.Stack, run.ID, run.Phase)
 	}
 	stacks, err := store.Stacks(ctx)

@@ -33,7 +33,7 @@ func (s *service) attend() {
 func (s *service) measure(from reconciler.Pools, runner *terraform.Runner) *metrics.Metrics {
 	m := metrics.New(s.store, from)
 	m.Processes, m.Log, runner.Ran = runner.Processes, s.log, m.Ran
-	s.reconciler.QueueRead, s.reconciler.Decided = m.QueueRead, m.Decided
+	s.reconciler.QueueRead, s.reconciler.Decided, s.reconciler.Ended = m.QueueRead, m.Decided, m.Ended
 	s.converger.Guarded, s.converger.Ended, s.converger.Looked = m.Guarded, m.Ended, m.Looked
 	s.sweeper.Made = m.Made
 	return m

@@ -26,7 +26,7 @@ const guardStep = "guard"
 
 func (w *workFigures) register(m *Metrics) {
 	w.runs = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "hangar_runs_total", Help: "Runs that have ended, by how; refused: by the guard.",
+		Name: "hangar_runs_total", Help: "Runs that have ended, by how; refused: by the guard or DRONE_TERRAFORM_CHECK.",
 	}, []string{"result"})
 	for _, r := range results {
 		w.runs.WithLabelValues(string(r))

@@ -313,3 +313,40 @@ func TestProcessesAreTold(t *testing.T) {
 		t.Errorf("%v, %d processes, steps %v", err, g.Processes(), steps)
 	}
 }
+
+// A saved plan is known again as long as neither it nor the state has changed,
+// and how long it took to make is told.
+func TestSavedPlansAreKnown(t *testing.T) {
+	g := newRig(t)
+	ws := g.workspace("s1", "agent-a")
+	plan, err := g.Plan(t.Context(), ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := plan.Timings; took.Init <= 0 || took.Plan <= 0 || took.Show <= 0 {
+		t.Errorf("timings %+v", took)
+	}
+	saved, err := g.Saved("s1")
+	if err != nil || saved != plan.Saved || len(saved.Plan) != 64 || saved.State != "" {
+		t.Errorf("saved %+v, planned %+v, %v", saved, plan.Saved, err)
+	}
+	if _, err := g.Apply(t.Context(), ws, 1, func(state.ApplyEvent) {}); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := g.Saved("s1"); err != nil || after.Plan != "" || len(after.State) != 64 {
+		t.Errorf("after the apply: %+v, %v", after, err)
+	}
+	ws.Servers = nil
+	if plan, err = g.Plan(t.Context(), ws); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := g.Saved("s1"); err != nil || again != plan.Saved || again.Plan == saved.Plan || again.State == "" {
+		t.Errorf("saved %+v, planned %+v, %v", again, plan.Saved, err)
+	}
+	if err := g.Rest(ws); err != nil {
+		t.Fatal(err)
+	}
+	if rested, err := g.Saved("s1"); err != nil || rested.Plan != "" {
+		t.Errorf("at rest: %+v, %v", rested, err)
+	}
+}
