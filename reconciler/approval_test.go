@@ -49,6 +49,15 @@ func (h *house) drained() {
 	h.conv.Poke()
 }
 
+// looked waits until no look at the stack is to come.
+func (h *house) looked(stack string) {
+	h.t.Helper()
+	h.ages("looks have been made", func() bool {
+		s, err := h.store.Stack(h.t.Context(), stack)
+		return err == nil && s.LookAt.IsZero()
+	})
+}
+
 func TestApprovalNeeds(t *testing.T) {
 	creates, deletes, imports := state.Run{Creates: []string{"a"}}, state.Run{Deletes: []string{"a"}}, state.Run{Imports: map[string]string{"a": "id"}}
 	for _, tt := range []struct {
@@ -200,6 +209,7 @@ func TestStalePlansArePlannedAnew(t *testing.T) {
 			s := h.oneRuns()
 			h.drained()
 			run := h.waitingRun(0)
+			h.looked(s.Stack)
 			h.tf.mu.Lock()
 			tt.harm(h, s)
 			h.tf.mu.Unlock()
@@ -400,20 +410,13 @@ func TestLooksWhileARunWaits(t *testing.T) {
 	s := h.oneRuns()
 	h.drained()
 	run := h.waitingRun(0)
-	looked := func() {
-		h.t.Helper()
-		h.ages("looks that are due have been made", func() bool {
-			stack, err := h.store.Stack(t.Context(), s.Stack)
-			return err == nil && stack.LookAt.IsZero()
-		})
-	}
 	for range 3 {
-		looked()
+		h.looked(s.Stack)
 		if err := h.store.LookAgain(t.Context(), s.Stack, h.clock(), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	looked()
+	h.looked(s.Stack)
 	if again := h.waitingRun(0); again.ID != run.ID {
 		t.Fatalf("a look ended the run: %+v", h.run(run.ID))
 	}
