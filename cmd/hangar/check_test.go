@@ -17,8 +17,8 @@ import (
 	"hangar/reconciler/simulator"
 )
 
-// check runs hangar check and returns its exit code and what it printed.
-func check(t *testing.T, environ map[string]string, args ...string) (code int, out string) {
+// diagnose runs hangar check and returns its exit code and what it printed.
+func diagnose(t *testing.T, environ map[string]string, args ...string) (code int, out string) {
 	t.Helper()
 	var stdout bytes.Buffer
 	err := run(t.Context(), append([]string{"check"}, args...), environ, &stdout, &stdout)
@@ -31,7 +31,7 @@ func check(t *testing.T, environ map[string]string, args ...string) (code int, o
 // results is what was found, by what was looked at.
 func results(t *testing.T, environ map[string]string) (code int, found map[string]checked) {
 	t.Helper()
-	code, out := check(t, environ, "--json")
+	code, out := diagnose(t, environ, "--json")
 	var d struct {
 		OK     bool
 		Checks []checked
@@ -57,7 +57,7 @@ func results(t *testing.T, environ map[string]string) (code int, found map[strin
 func TestCheckInOrder(t *testing.T) {
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond}, quick)
 	env := w.environ("DRONE_DATA=" + filepath.Join(w.data, "new", "folder"))
-	code, out := check(t, env)
+	code, out := diagnose(t, env)
 	for _, want := range []string{
 		"ok    settings        in order; pools: default 0 to 4", "ok    drone           http://", "the admin root", "0 stages in it",
 		"ok    agent secret", "ok    clock", "ok    terraform       terraform 1.", "registry.terraform.io/equinix/equinix ~> 4.16, from the mirror", "terraform init works",

@@ -21,17 +21,18 @@ const (
 
 // rules is what each rule says, in words.
 var rules = map[string]string{
-	HeldPaused:  "a person paused hangar; only what was begun or asked for goes on until it is resumed",
-	HeldMaximum: "there are never more servers than the maximum, of the pool and of all pools together",
-	HeldBudget:  "creates that serve no stage are bounded, so that nothing is made and destroyed without end",
-	HeldCost:    "the servers of a pool cost no more in a day than its budget",
-	HeldBackoff: "a candidate that failed is left alone for a while, and each of this pool has failed",
-	ruleDemand:  "there is to be a free place for each stage that waits, and for the buffer",
-	ruleMinimum: "there are never fewer servers than the minimum",
-	ruleRollout: "a server that would be made otherwise now is replaced when it is idle",
-	ruleSurplus: "a server whose create has not begun is given up when it is needed no more",
-	ruleIdle:    "a server leaves when it holds no stage, its times are over, and those that run cover demand and minimum without it",
-	ruleEnough:  "what there is covers demand and minimum, and nothing can leave yet",
+	HeldPaused:    "a person paused hangar; only what was begun or asked for goes on until it is resumed",
+	HeldMaximum:   "there are never more servers than the maximum, of the pool and of all pools together",
+	HeldBudget:    "creates that serve no stage are bounded, so that nothing is made and destroyed without end",
+	HeldCost:      "the servers of a pool cost no more in a day than its budget",
+	HeldBackoff:   "a candidate that failed is left alone for a while, and each of this pool has failed",
+	HeldDiscarded: "what a person discarded is not asked for again while the demand is as it was",
+	ruleDemand:    "there is to be a free place for each stage that waits, and for the buffer",
+	ruleMinimum:   "there are never fewer servers than the minimum",
+	ruleRollout:   "a server that would be made otherwise now is replaced when it is idle",
+	ruleSurplus:   "a server whose create has not begun is given up when it is needed no more",
+	ruleIdle:      "a server leaves when it holds no stage, its times are over, and those that run cover demand and minimum without it",
+	ruleEnough:    "what there is covers demand and minimum, and nothing can leave yet",
 }
 
 // Explain says what Decide decides of the same observation, and why: for each
