@@ -153,7 +153,9 @@ func (m *member) leave(o Observation, f *fleet) (at time.Time, words string) {
 		return end, "as soon as the pool can do without it: its times are over"
 	}
 	begun := *s
-	begun.Started = first(s.Started, o.At)
+	if s.Phase != state.Running { // its first period begins when it runs
+		begun.Started = first(s.Started, o.At)
+	}
 	end, by := lease(&begun, o.At, f.pool, o.At)
 	if m.load > 0 {
 		return end, fmt.Sprintf("at %s at the earliest, if its stages ended now: when it is %s", clock(end), by)
