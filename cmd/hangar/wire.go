@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"hangar/reconciler"
 	"hangar/reconciler/agent"
 	"hangar/reconciler/check"
 	"hangar/reconciler/metrics"
 	"hangar/reconciler/terraform"
+	"hangar/state"
 	"hangar/state/sqlite"
 )
 
@@ -33,7 +35,12 @@ func (s *service) attend() {
 func (s *service) measure(from reconciler.Pools, runner *terraform.Runner) *metrics.Metrics {
 	m := metrics.New(s.store, from)
 	m.Processes, m.Log, runner.Ran = runner.Processes, s.log, m.Ran
-	s.reconciler.QueueRead, s.reconciler.Decided, s.reconciler.Ended = m.QueueRead, m.Decided, m.Ended
+	sampler := &reconciler.Sampler{Store: s.store, Every: time.Minute, Wait: m.Oldest, Log: s.log}
+	s.reconciler.QueueRead, s.reconciler.Ended = m.QueueRead, m.Ended
+	s.reconciler.Decided = func(stages []state.Stage, servers []state.Server, d state.Decision) {
+		m.Decided(stages, servers, d)
+		sampler.Decided(d)
+	}
 	s.converger.Guarded, s.converger.Ended, s.converger.Looked = m.Guarded, m.Ended, m.Looked
 	s.sweeper.Made = m.Made
 	return m

@@ -21,9 +21,7 @@ func (q *queueFigures) register(m *Metrics) {
 		"pool", []float64{1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600}, m.poolNames()...)
 	q.decisions = m.counter("hangar_decisions_total", "Decisions that made or moved a server.")
 	m.gauge("hangar_queue_oldest_wait_seconds", "How long the stage that waits longest for a machine of any pool had waited at the last read of the queue.", func() float64 {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.oldest.Seconds()
+		return m.Oldest().Seconds()
 	})
 	m.gauge("hangar_queue_read_age_seconds", "Time since the queue was last read; before the first time, since hangar began.", func() float64 {
 		m.mu.Lock()
@@ -31,6 +29,14 @@ func (q *queueFigures) register(m *Metrics) {
 		return max(0, m.Now().Sub(m.read).Seconds())
 	})
 	m.registry.MustRegister(overdue{m})
+}
+
+// Oldest is how long the stage that waits longest for a machine of any pool had
+// waited at the last read of the queue.
+func (m *Metrics) Oldest() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.oldest
 }
 
 // QueueRead notes that the queue has been read.
