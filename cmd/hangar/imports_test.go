@@ -29,7 +29,9 @@ var (
 		"hangar/reconciler/pools":                   {"hangar/state", "hangar/tfmodules"},
 		"hangar/reconciler/certs":                   {},
 		"hangar/reconciler/check":                   {"hangar/state"},
-		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates"},
+		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates", "hangar/reconciler/session", "hangar/reconciler/chart"},
+		"hangar/reconciler/session":                 {},
+		"hangar/reconciler/chart":                   {},
 		"hangar/reconciler/metrics":                 {"hangar/state", "hangar/reconciler/scale"},
 		"hangar/reconciler/simulator":               {"hangar/state"},
 		"hangar/cmd/hangar":                         {"hangar/"},
@@ -42,6 +44,7 @@ var (
 		"github.com/hashicorp/terraform-json": {"hangar/reconciler/terraform"},
 		"github.com/hashicorp/hc-install":     {"hangar/reconciler/terraform"},
 		"golang.org/x/crypto/acme":            {"hangar/reconciler/certs"},
+		"golang.org/x/time/rate":              {"hangar/reconciler/session"},
 		"golang.org/x/crypto/ssh":             {"hangar/reconciler/agent", "hangar/reconciler/simulator"},
 		"github.com/drone/drone-go":           {"hangar/reconciler/drone"},
 		"github.com/hashicorp/hcl/":           {"hangar/tfmodules", "hangar/reconciler/pools"},
@@ -53,6 +56,7 @@ var (
 	testRules = map[string][]string{
 		"github.com/prometheus/":               {"hangar/cmd/hangar"},
 		"github.com/VictoriaMetrics/metricsql": {"hangar/cmd/hangar"},
+		"github.com/chromedp/":                 {"hangar/cmd/hangar", "hangar/reconciler/api"},
 		"github.com/drone/drone-go":            {"hangar/reconciler/api", "hangar/cmd/hangar"},
 	}
 	standardOnly = []string{"hangar/state", "hangar/templates"}
