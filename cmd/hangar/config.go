@@ -113,8 +113,8 @@ type Config struct {
 	TLSCert     string `env:"DRONE_TLS_CERT" help:"serve HTTPS with the certificate in this file (PEM, with the chain); read again when it changes"`
 	TLSKey      string `env:"DRONE_TLS_KEY" help:"file with its key"`
 
-	UIUsername string `env:"DRONE_UI_USERNAME" help:"user name for the pages; there are none yet"`
-	UIPassword string `env:"DRONE_UI_PASSWORD" help:"password for the pages"`
+	UIUsername string `env:"DRONE_UI_USERNAME" help:"user name by which the pages can be read, not used; the admins of Drone log in to them with their token in any case"`
+	UIPassword string `env:"DRONE_UI_PASSWORD" help:"password of that user"`
 	UIRealm    string `env:"DRONE_UI_REALM" envDefault:"Autoscaler" help:"what browsers call the pages when they ask for the password"`
 
 	PrometheusToken string `env:"DRONE_PROMETHEUS_AUTH_TOKEN" help:"token that GET /metrics wants; without one it wants the token of a Drone admin, unlike drone/autoscaler, which lets everybody read then"`

@@ -43,9 +43,6 @@ func (serveCommand) Run(p *program) error {
 	}
 	log := newLog(p.stderr, cfg)
 	warnOfUnknown(log, p.environ)
-	if cfg.UIPassword != "" {
-		log.Info("DRONE_UI_USERNAME and DRONE_UI_PASSWORD have no effect: there are no pages yet")
-	}
 	for _, name := range cfg.TerraformEnv {
 		if _, set := p.environ[name]; !set {
 			log.Warn("DRONE_TERRAFORM_ENV names a variable that is not set", "name", name)
@@ -94,6 +91,8 @@ var (
 	_ reconciler.Queue          = (*drone.Client)(nil)
 	_ api.Control               = (*reconciler.Reconciler)(nil)
 	_ metrics.Store             = (*sqlite.Store)(nil)
+	_ api.PageStore             = (*sqlite.Store)(nil)
+	_ reconciler.SampleStore    = (*sqlite.Store)(nil)
 )
 
 // open takes the data folder, opens the store, finds terraform and listens.
@@ -230,6 +229,10 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	rest.Metrics, rest.MetricsToken = measured.Handler(), cfg.PrometheusToken
 	if s.machines != nil {
 		rest.Machines = logReader{*s.machines}
+	}
+	rest.Pages = &api.Pages{
+		Store: store, Pools: poolSource, States: stateTeller{history{store}}, Unread: measured.Unread,
+		Username: cfg.UIUsername, Password: cfg.UIPassword, Realm: cfg.UIRealm,
 	}
 	s.handler = rest.Handler()
 	log.Info("starting", "release", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,

@@ -68,6 +68,9 @@ type API struct {
 	Metrics      http.Handler // answers GET /metrics; nil: there is no such path
 	MetricsToken string       // who shows it may read the metrics; empty: the admins of Drone may
 
+	Pages    *Pages   // the pages at /ui; nil: there are none
+	Approver Approver // decides on runs that wait for a person; nil: none waits
+
 	store   Store
 	control Control
 	auditor Auditor
@@ -87,7 +90,7 @@ func (a *API) Handler() http.Handler {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.Use(a.trace, a.recovered, protect, bounded)
-	engine.NoRoute(func(c *gin.Context) { answer(c, http.StatusNotFound, "there is no such path") })
+	engine.NoRoute(a.lost)
 	engine.NoMethod(func(c *gin.Context) {
 		answer(c, http.StatusMethodNotAllowed, c.Request.Method+" is not allowed here")
 	})
@@ -100,6 +103,9 @@ func (a *API) Handler() http.Handler {
 		root.Match([]string{http.MethodGet, http.MethodHead}, "/metrics", a.scraper, gin.WrapH(a.Metrics))
 	}
 	a.routes(root.Group("/api", a.authorize))
+	if a.Pages != nil {
+		a.pages(engine, root)
+	}
 	return http.MaxBytesHandler(engine, maxBody)
 }
 

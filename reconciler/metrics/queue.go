@@ -24,9 +24,7 @@ func (q *queueFigures) register(m *Metrics) {
 		return m.Oldest().Seconds()
 	})
 	m.gauge("hangar_queue_read_age_seconds", "Time since the queue was last read; before the first time, since hangar began.", func() float64 {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return max(0, m.Now().Sub(m.read).Seconds())
+		return m.Unread().Seconds()
 	})
 	m.registry.MustRegister(overdue{m})
 }
@@ -37,6 +35,14 @@ func (m *Metrics) Oldest() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.oldest
+}
+
+// Unread is the time since the queue was last read; before the first time, since
+// hangar began.
+func (m *Metrics) Unread() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return max(0, m.Now().Sub(m.read))
 }
 
 // QueueRead notes that the queue has been read.

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gin-gonic/gin"
+
+	"hangar/state"
+)
+
+func (a *API) pressPause(c *gin.Context) (string, error) {
+	err := a.control.Pause(c.Request.Context())
+	if err == nil {
+		a.audit(c, "paused")
+	}
+	return "/ui", err
+}
+
+func (a *API) pressResume(c *gin.Context) (string, error) {
+	err := a.control.Resume(c.Request.Context())
+	if err == nil {
+		a.audit(c, "resumed")
+	}
+	return "/ui", err
+}
+
+func (a *API) pressCreate(c *gin.Context) (string, error) {
+	s, err := a.control.Create(c.Request.Context(), c.PostForm("pool"))
+	if err == nil {
+		a.audit(c, "server asked for", "server", s.Name, "pool", s.Pool)
+	}
+	return "/ui/servers/" + s.Name, err
+}
+
+func (a *API) pressDestroy(c *gin.Context) (string, error) {
+	name, force := c.Param("name"), c.PostForm("force") == "true"
+	err := a.control.Destroy(c.Request.Context(), name, force)
+	if err == nil {
+		a.audit(c, "server's end asked for", "server", name, "force", force)
+	}
+	return "/ui/servers/" + name, err
+}
+
+func (a *API) pressApprove(c *gin.Context) (string, error) {
+	return a.decide(c, "run approved", Approver.Approve)
+}
+
+func (a *API) pressDiscard(c *gin.Context) (string, error) {
+	return a.decide(c, "run discarded", Approver.Discard)
+}
+
+// decide decides on a run that waits.
+func (a *API) decide(c *gin.Context, what string, verdict func(Approver, context.Context, int64, string) error) (string, error) {
+	id, err := runID(c)
+	if err == nil && a.Approver == nil {
+		err = state.Errorf(state.Conflict, "no run waits for a person: DRONE_TERRAFORM_APPROVAL says which do")
+	}
+	if err != nil {
+		return "", err
+	}
+	v, _ := visitorOf(c)
+	if err := verdict(a.Approver, c.Request.Context(), id, v.Login); err != nil {
+		return "", err
+	}
+	a.audit(c, what, "run", id)
+	return fmt.Sprintf("/ui/runs/%d", id), nil
+}
