@@ -231,7 +231,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		rest.Machines = logReader{*s.machines}
 	}
 	rest.Pages = &api.Pages{
-		Store: store, Pools: poolSource, States: stateTeller{history{store}}, Unread: measured.Unread,
+		Store: store, Pools: poolSource, States: stateTeller{history{store}}, Unread: measured.Unread, Wait: measured.Oldest,
 		Username: cfg.UIUsername, Password: cfg.UIPassword, Realm: cfg.UIRealm,
 	}
 	s.handler = rest.Handler()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -144,7 +145,7 @@ func (a *API) runPage(c *gin.Context) (view, error) {
 	if err != nil && state.CodeOf(err) != state.NotFound {
 		return view{}, err
 	}
-	text, cut := clip(plan.Text)
+	text, cut := clip(strings.TrimLeft(plan.Text, "\n"))
 	d.Plan, d.PlanCut = lines(text), cut
 	log, err := a.store.RunLog(ctx, id)
 	d.Log, d.LogCut = tail(log)

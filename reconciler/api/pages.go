@@ -24,8 +24,8 @@ type Pages struct {
 	Store  PageStore
 	Pools  Roster
 	States StateTeller
-	// Unread is for how long the queue has not been read.
-	Unread func() time.Duration
+	Unread func() time.Duration // for how long the queue has not been read
+	Wait   func() time.Duration // for how long the stage that waits longest has waited
 
 	Username, Password, Realm string // of HTTP Basic; without a password there is no such login
 

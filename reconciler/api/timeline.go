@@ -39,7 +39,8 @@ type drawing struct {
 	Summary string // in words, for who does not see it
 	Top     string // the value at its upper edge
 	Lines   []drawn
-	Limit   float64 // where a limit lies, from the top; 0: there is none
+	Limited bool
+	Limit   float64 // where the limit lies, from the top
 	Spots   []spot
 	Width   int
 	Height  int
@@ -84,9 +85,9 @@ func (a *API) timeline(ctx context.Context, name string, n now, at time.Time) (t
 	t.Empty = len(samples) == 0
 	f := chart.Frame{From: from, To: to, Step: t.Range.Step}
 	sums := together(samples)
-	current := state.Sample{At: to.Add(-t.Range.Step), Demand: n.Waiting + n.OnServers, Capacity: n.Capacity, Machines: n.Phases.All(), Cost: n.Cost}
+	current := state.Sample{At: to.Add(-t.Range.Step), Demand: n.Waiting + n.OnServers, Capacity: n.Capacity, Machines: n.Phases.All(), Wait: a.Pages.Wait(), Cost: n.Cost}
 	if last := len(sums) - 1; last >= 0 && sums[last].At.Equal(current.At) {
-		current.Demand, current.Wait = max(current.Demand, sums[last].Demand), sums[last].Wait
+		current.Demand, current.Wait = max(current.Demand, sums[last].Demand), max(current.Wait, sums[last].Wait)
 		sums[last] = current
 	} else {
 		sums = append(sums, current)
@@ -134,7 +135,7 @@ func draw(f chart.Frame, samples []state.Sample, title string, least, limit floa
 	f.Top = chart.Top(greatest, least)
 	d := drawing{Title: title, Top: words(f.Top), Width: chart.Width, Height: chart.Height}
 	if limit > 0 {
-		d.Limit = f.Y(limit)
+		d.Limited, d.Limit = true, f.Y(limit)
 		d.Summary = "The budget is " + words(limit) + ". "
 	}
 	spots := make([]string, len(samples))
