@@ -1,0 +1,71 @@
+package api
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"hangar/state"
+	"hangar/state/sqlite"
+)
+
+// BenchmarkPages renders pages of 1,000 servers, as many that are gone, 10,000
+// runs and a week of samples, from the real store.
+func BenchmarkPages(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "database.sqlite")
+	store, err := sqlite.Open(b.Context(), path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	now := time.Now().UnixMicro()
+	count := func(n int) string {
+		return fmt.Sprintf("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d) ", n)
+	}
+	for _, fill := range []string{
+		`INSERT INTO stacks (name, pool, provider, candidate, settings, module, resource, changed, created) ` + count(80) +
+			`SELECT 's' || n, 'default', 'packet', 'ewr1/c3', '{}', 'packet-0', 'x.server', 1, ?1 FROM c`,
+		`INSERT INTO servers (name, pool, stack, phase, provider, capacity, device_id, region, size, reason, began, active, created, updated, stopped, price) ` + count(2000) +
+			`SELECT printf('agent-%08d', n), 'default', 's' || (1 + n / 25), iif(n > 1000, 'stopped', iif(n % 50, 'running', 'creating')), 'packet', 2, n, 'ewr1', 'c3.small.x86', 'its runner is ready',
+				?1 - 600000000, ?1, ?1, ?1, iif(n > 1000, ?1, 0), 2.5 FROM c WHERE n < 2000`,
+		`INSERT INTO runs (stack, pool, generation, phase, creates, deletes, forced, keeps, started, finished) ` + count(10000) +
+			`SELECT 's' || (1 + n % 80), 'default', 1, 'applied', '["agent-00000001"]', '[]', '[]', '[]', ?1, ?1 FROM c`,
+		`INSERT INTO samples (at, pool, demand, capacity, machines, wait, cost) ` + count(10080) +
+			`SELECT ?1 - n * 60000000, 'default', n % 40, 40, 20, n, n FROM c`,
+	} {
+		if _, err := db.Exec(fill, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+	r, pools := pooled()
+	a := New(store, r.world, auditor{r.world}, r.world)
+	a.Pages = &Pages{Store: store, Pools: pools, States: r, Unread: func() time.Duration { return 0 }, Wait: func() time.Duration { return 0 }}
+	handler := a.Handler()
+	session := a.Pages.sessions.Begin("octocat")
+	for _, path := range []string{"/ui", "/ui?range=week", "/ui/servers", "/ui/servers?gone=true", "/ui/runs", "/ui/stacks/s1", "/ui/servers/agent-00000001"} {
+		b.Run(path, func(b *testing.B) {
+			size := 0
+			for b.Loop() {
+				req := httptest.NewRequest("GET", path, nil)
+				req.Header.Set("Cookie", sessionCookie+"="+session)
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, req)
+				if size = w.Body.Len(); w.Code != 200 {
+					b.Fatal(w.Code, w.Body)
+				}
+			}
+			b.ReportMetric(float64(size)/1000, "kB")
+		})
+	}
+	if snap, err := store.Snapshot(b.Context(), time.Now()); err != nil || len(snap.Servers) != 1000 || snap.Servers[0].Phase == state.Stopped {
+		b.Fatal(len(snap.Servers), err)
+	}
+}

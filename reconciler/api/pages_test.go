@@ -1,0 +1,667 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hangar/state"
+)
+
+// reader is a world as the pages read it, and decide on it.
+type reader struct {
+	*world
+	samples  []state.Sample
+	verdicts []string
+}
+
+func (r *reader) Snapshot(context.Context, time.Time) (snap state.Snapshot, err error) {
+	err = r.locked(func() {
+		for _, s := range r.servers {
+			if s.Phase != state.Stopped {
+				snap.Servers = append(snap.Servers, s)
+			}
+		}
+		snap.Paused = r.paused
+		snap.Spent = map[string]state.Spent{"default": {Cost: 12.5}}
+		if len(r.decisions) > 0 {
+			snap.Last = r.decisions[len(r.decisions)-1]
+		}
+	})
+	return snap, err
+}
+
+func (r *reader) Unfinished(context.Context) (runs []state.Run, err error) {
+	err = r.locked(func() {
+		for _, run := range r.runs {
+			if run.Finished.IsZero() {
+				runs = append(runs, run)
+			}
+		}
+	})
+	return runs, err
+}
+
+func (r *reader) CreateTimes(context.Context) (map[string]time.Duration, error) {
+	return map[string]time.Duration{"default": 80 * time.Second}, r.err
+}
+
+func (r *reader) Samples(context.Context, time.Time, time.Duration) ([]state.Sample, error) {
+	return r.samples, r.err
+}
+
+func (r *reader) Show(_ context.Context, v state.StateVersion) (string, error) {
+	return fmt.Sprintf("all of serial %d\n", v.Serial), r.err
+}
+
+func (r *reader) Difference(_ context.Context, before *state.StateVersion, after state.StateVersion) (string, error) {
+	if before == nil {
+		return fmt.Sprintf("+ all of serial %d is new\n", after.Serial), r.err
+	}
+	return fmt.Sprintf("~ serial %d to %d\n", before.Serial, after.Serial), r.err
+}
+
+func (r *reader) Approve(_ context.Context, run int64, by string) error {
+	r.verdicts = append(r.verdicts, fmt.Sprintf("%s approves %d", by, run))
+	return r.err
+}
+
+func (r *reader) Discard(_ context.Context, run int64, by string) error {
+	r.verdicts = append(r.verdicts, fmt.Sprintf("%s discards %d", by, run))
+	return r.err
+}
+
+// pooled is a world with pages, and what they show of it.
+func pooled() (*reader, state.Roster) {
+	r := &reader{world: populated()}
+	at := time.Now().UTC()
+	r.runs = append(r.runs, state.Run{ID: 9, Stack: "s1", Pool: "default", Phase: state.RunPlanned, Creates: []string{"agent-bbbbbbbb"}, Started: at})
+	r.plans[9] = state.Plan{Text: "\n  # a.b will be created\n  + resource \"a\" \"b\" {\n      ~ size = 1 -> 2\n      - gone = \"<script>\"\n    }\n\nPlan: 1 to add\n"}
+	r.decisions = append(r.decisions, state.Decision{ID: 3, At: at, Pools: []state.PoolDecision{
+		{Pool: "default", Waiting: 3, Assigned: 1, Usable: 2, Billed: 2, Held: "cost", Reason: "the budget of the day is spent"}},
+		Servers:   []state.ServerDecision{{Server: "agent-aaaaaaaa", Action: state.Drain, Reason: "no longer needed"}},
+		Unmatched: []state.Unmatched{{Stages: []int64{4, 5}, Asks: "pipeline/docker linux/riscv64", Reason: "no pool has that arch"}}})
+	return r, state.Roster{Pools: []state.Pool{{Name: "default", Min: 1, Max: 4, Budget: 20, Candidates: []state.Candidate{{Name: "ewr1", Price: 2}}}}}
+}
+
+// visit serves pages on r and returns a browser of them: it keeps cookies, and
+// follows no redirect.
+func visit(t *testing.T, r *reader, pools state.Roster, change func(*API)) *browser {
+	t.Helper()
+	h := open(t, r.world, func(a *API) {
+		a.Pages = &Pages{Store: r, Pools: pools, States: r, Unread: func() time.Duration { return 0 }, Wait: func() time.Duration { return 0 }, Realm: "Builders"}
+		a.Approver = r
+		if change != nil {
+			change(a)
+		}
+	})
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t: t, house: h, client: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+type browser struct {
+	*house
+	t      *testing.T
+	client *http.Client
+}
+
+func (b *browser) send(method, path string, form url.Values, headers ...string) reply {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := b.client.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return reply{res.StatusCode, res.Header, string(body)}
+}
+
+func (b *browser) get(path string, headers ...string) reply {
+	b.t.Helper()
+	return b.send("GET", path, nil, headers...)
+}
+
+var csrfField = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
+
+// csrf is what the forms of a page hold.
+func (b *browser) csrf(path string) string {
+	b.t.Helper()
+	m := csrfField.FindStringSubmatch(b.get(path).body)
+	if m == nil {
+		b.t.Fatalf("%s has no form", path)
+	}
+	return m[1]
+}
+
+func (b *browser) login(token string) reply {
+	b.t.Helper()
+	return b.send("POST", "/ui/login", url.Values{"csrf": {b.csrf("/ui/login")}, "token": {token}})
+}
+
+// in logs in.
+func (b *browser) in() *browser {
+	b.t.Helper()
+	if got := b.login(token); got.status != 303 || got.header.Get("Location") != "/ui" {
+		b.t.Fatalf("the login answered %+v", got)
+	}
+	return b
+}
+
+var allPages = []string{
+	"/ui", "/ui?range=day", "/ui?range=week", "/ui/servers", "/ui/servers?gone=true", "/ui/servers/agent-aaaaaaaa", "/ui/servers/agent-bbbbbbbb", "/ui/servers/agent-cccccccc",
+	"/ui/servers/agent-aaaaaaaa/logs", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs", "/ui/runs?phase=applied&stack=s1", "/ui/runs/7", "/ui/runs/8", "/ui/runs/9",
+	"/ui/stacks", "/ui/stacks?emptied=true", "/ui/stacks/s1", "/ui/stacks/s1/versions/4", "/ui/decisions", "/ui/rest",
+}
+
+func TestPagesTell(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, func(a *API) { a.Machines = &machine{says: "cloud-init is done\n"} }).in()
+	for _, tt := range []struct {
+		path string
+		want []string
+	}{
+		{"/ui", []string{"<b>1</b> on servers", "3 waiting", "Pool default is held back: its budget of the day is spent", "2 stages match no pool", "linux/riscv64",
+			`<progress max="100" value="50" aria-label="agent-bbbbbbbb: create">`, "creating, 40 s of about 1 min", "12.50</b> of 20.00", "waits for you", "agent-zzzzzzzz", "hangar audit --adopt"}},
+		{"/ui/servers", []string{"agent-aaaaaaaa", "agent-bbbbbbbb", "2 servers"}},
+		{"/ui/servers?gone=true", []string{"agent-cccccccc", "no capacity", "1 server "}},
+		{"/ui/servers/agent-aaaaaaaa", []string{"running: it takes builds", "203.0.113.7", "Run 7", "Drain and destroy", "Read what cloud-init"}},
+		{"/ui/servers/agent-cccccccc", []string{"It went wrong.", "no capacity", "its logs with it"}},
+		{"/ui/servers/agent-aaaaaaaa/logs", []string{"cloud-init is done"}},
+		{"/ui/runs?phase=applied", []string{"Run 7", "+1"}},
+		{"/ui/runs/7", []string{"Apply complete!", "1 to add &lt;&amp;&gt;", "deprecated"}},
+		{"/ui/runs/9", []string{"waits for a person", "Approve", "Discard", `<span class="note">  # a.b will be created`, `<span class="add">  + resource`,
+			`<span class="change">      ~ size`, `<span class="remove">      - gone = &#34;&lt;script&gt;`}},
+		{"/ui/stacks", []string{"s1", "changing", "2 of 3 applied"}},
+		{"/ui/stacks/s1", []string{"(sensitive value)", "Serial 4", "203.0.113.7", "Run 8"}},
+		{"/ui/stacks/s1/versions/4", []string{`<span class="add">&#43; all of serial 4 is new`, "all of serial 4"}},
+		{"/ui/decisions", []string{"Decision 3", "the budget of the day is spent", "no longer needed", "linux/riscv64"}},
+		{"/ui/rest", []string{"DELETE", "/api/servers/:name", "lets it drain and go", "/api/audit", "/healthz"}},
+	} {
+		got := b.get(tt.path)
+		if got.status != 200 {
+			t.Errorf("%s: %d", tt.path, got.status)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(strings.ReplaceAll(got.body, "&#43;", "+"), strings.ReplaceAll(want, "&#43;", "+")) {
+				t.Errorf("%s does not say %q:\n%s", tt.path, want, got.body)
+			}
+		}
+	}
+}
+
+// Every route of REST is on its page, with what it is for.
+func TestRestPageIsComplete(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, func(a *API) { a.Metrics = http.NotFoundHandler() }).in()
+	for _, route := range b.Pages.rest {
+		if route.What == "" {
+			t.Errorf("routeWords does not say what %s %s is for", route.Method, route.Path)
+		}
+	}
+	if len(b.Pages.rest) < 20 {
+		t.Errorf("only %d routes", len(b.Pages.rest))
+	}
+}
+
+func TestEmptyPagesSayWhatComes(t *testing.T) {
+	b := visit(t, &reader{world: &world{}}, state.Roster{Pools: []state.Pool{{Name: "default", Max: 4}}}, nil).in()
+	for path, want := range map[string]string{
+		"/ui":           "as soon as a build waits for it",
+		"/ui/servers":   "as soon as a build waits for it",
+		"/ui/runs":      "when a server is to be made or removed",
+		"/ui/stacks":    "comes with the first server",
+		"/ui/decisions": "DRONE_SERVER_HOST",
+	} {
+		if got := b.get(path); got.status != 200 || !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d, does not say %q", path, got.status, want)
+		}
+	}
+}
+
+func TestPageErrors(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	for path, want := range map[string]struct {
+		status int
+		words  string
+	}{
+		"/ui/servers/nobody":         {404, "there is no server nobody"},
+		"/ui/servers/nobody/destroy": {404, "there is no server nobody"},
+		"/ui/servers/nobody/logs":    {404, "there is no server nobody"},
+		"/ui/runs/last":              {404, "no run last"},
+		"/ui/runs/99":                {404, "no run 99"},
+		"/ui/runs?phase=done":        {400, "wanted is one of"},
+		"/ui/runs?before=x":          {400, "before=x"},
+		"/ui/servers?page=0":         {400, "page=0"},
+		"/ui/stacks/s9":              {404, "no stack s9"},
+		"/ui/stacks/s1/versions/77":  {404, "no state version 77"},
+		"/ui/stacks/s1/versions/x":   {404, "no state version x"},
+		"/ui?range=year":             {400, "hour, day or week"},
+		"/ui/nowhere":                {404, "no such page"},
+		"/ui/static/frame.tmpl":      {404, "no such file"},
+		"/ui/static/none.css":        {404, "no such file"},
+	} {
+		if got := b.get(path); got.status != want.status || !strings.Contains(got.body, want.words) {
+			t.Errorf("%s: got %d %s", path, got.status, got.body)
+		}
+	}
+	r.err = fmt.Errorf("sql: no such table")
+	for _, path := range allPages {
+		if got := b.get(path); path != "/ui/rest" && (got.status != 500 || strings.Contains(got.body, "sql") || !strings.Contains(got.body, "Back to what is now")) {
+			t.Errorf("%s without its records: %d", path, got.status)
+		}
+	}
+}
+
+func TestNobodySeesAPageWithoutALogin(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil)
+	for _, path := range allPages {
+		got := b.get(path)
+		if got.status != 303 || !strings.HasPrefix(got.header.Get("Location"), "/ui/login") || strings.Contains(got.body, "agent") && !strings.Contains(got.body, "to=") {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	for _, path := range []string{"/ui/pause", "/ui/servers", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs/9/approve"} {
+		if got := b.send("POST", path, url.Values{"csrf": {"x"}}); got.status != 303 || r.paused || len(r.verdicts) > 0 || len(r.servers) != 3 {
+			t.Errorf("POST %s: %d", path, got.status)
+		}
+	}
+	if got := b.get("/"); got.status != 302 || got.header.Get("Location") != "/ui" {
+		t.Errorf("/ answers %+v", got)
+	}
+	// A token in a header opens REST, not the pages; a session opens the pages, not REST.
+	if got := b.get("/ui", "Authorization", "Bearer "+token); got.status != 303 {
+		t.Errorf("a token in a header opens a page: %d", got.status)
+	}
+	if got := b.in().get("/api/servers"); got.status != 401 {
+		t.Errorf("a session opens REST: %d", got.status)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil)
+	for _, tt := range []struct {
+		name, token string
+		doubt       error
+		status      int
+		words       string
+	}{
+		{"a wrong token", "nonsense", nil, 401, "Drone does not know this token"},
+		{"not an admin", token, state.Errorf(state.Forbidden, "not an admin"), 403, "not that of a Drone admin"},
+		{"Drone is down", token, state.Errorf(state.Unavailable, "ask Drone at http://10.9.8.7: refused"), 503, "Drone does not tell"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r.doubt = tt.doubt
+			got := b.login(tt.token)
+			if got.status != tt.status || !strings.Contains(got.body, tt.words) || strings.Contains(got.body, "10.9.8.7") || strings.Contains(got.header.Get("Set-Cookie"), sessionCookie) {
+				t.Errorf("got %+v", got)
+			}
+			if b.get("/ui").status != 303 {
+				t.Error("in all the same")
+			}
+		})
+	}
+	r.doubt = nil
+	if got := b.send("POST", "/ui/login", url.Values{"token": {token}}); got.status != 403 {
+		t.Errorf("a login without its form: %d", got.status)
+	}
+	got := b.send("POST", "/ui/login", url.Values{"csrf": {b.csrf("/ui/login")}, "token": {" " + token + "\n"}, "to": {"/ui/runs/9?x=1"}})
+	cookie := got.header.Get("Set-Cookie")
+	if got.status != 303 || got.header.Get("Location") != "/ui/runs/9?x=1" {
+		t.Errorf("got %+v", got)
+	}
+	for _, want := range []string{"HttpOnly", "SameSite=Strict", "Path=/ui", "Max-Age=43200"} {
+		if !strings.Contains(cookie, want) {
+			t.Errorf("the cookie %q lacks %s", cookie, want)
+		}
+	}
+	if strings.Contains(cookie, "Secure") || strings.Contains(cookie, token) {
+		t.Errorf("the cookie is %q", cookie)
+	}
+	if got := b.get("/ui"); got.status != 200 || !strings.Contains(got.body, "octocat") || strings.Contains(got.body, token) {
+		t.Errorf("the page: %d", got.status)
+	}
+	if log := b.log.String(); strings.Contains(log, token) || !strings.Contains(log, "logged in to the pages") || !strings.Contains(log, "was refused") {
+		t.Errorf("the log says\n%s", log)
+	}
+
+	// Whoever logs out is out, also with the old cookie.
+	id := regexp.MustCompile(sessionCookie + `=(\w+)`).FindStringSubmatch(cookie)[1]
+	if got := b.send("POST", "/ui/logout", url.Values{"csrf": {b.csrf("/ui")}}); got.status != 303 {
+		t.Errorf("logout: %d", got.status)
+	}
+	if got := b.get("/ui", "Cookie", sessionCookie+"="+id); got.status != 303 {
+		t.Errorf("an ended session opens a page: %d", got.status)
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	b.Pages.sessions.Now = func() time.Time { return time.Now().Add(13 * time.Hour) }
+	if got := b.get("/ui"); got.status != 303 {
+		t.Errorf("after 13 hours: %d", got.status)
+	}
+}
+
+func TestLoginLeadsToPagesOnly(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, func(a *API) { a.Root = "/hangar" })
+	for to, want := range map[string]string{
+		"/hangar/ui/runs": "/hangar/ui/runs", "//evil.example/hangar/ui/": "/hangar/ui", "https://evil.example/hangar/ui/": "/hangar/ui",
+		"/elsewhere": "/hangar/ui", "javascript:alert(1)": "/hangar/ui", "\\\\evil": "/hangar/ui", "": "/hangar/ui",
+	} {
+		if got := b.back(to); got != want {
+			t.Errorf("%q leads to %q, want %q", to, got, want)
+		}
+	}
+	for _, path := range []string{"/hangar", "/hangar/"} {
+		if got := b.get(path); got.status != 302 || got.header.Get("Location") != "/hangar/ui" {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	if got := b.get("/hangar/ui/login"); !strings.Contains(got.body, `action="/hangar/ui/login"`) || !strings.Contains(got.body, `href="/hangar/ui/static/style.css?v=`) {
+		t.Errorf("the login below another root:\n%s", got.body)
+	}
+}
+
+func TestSecureCookieBehindTLS(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil)
+	if cookie := b.get("/ui/login", "X-Forwarded-Proto", "https").header.Get("Set-Cookie"); !strings.Contains(cookie, "Secure") {
+		t.Errorf("the cookie is %q", cookie)
+	}
+}
+
+func TestWrongPasswordsAreBounded(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, func(a *API) { a.Pages.Username, a.Pages.Password = "reader", "correct-horse" })
+	for range 5 {
+		if got := b.login("wrong"); got.status != 401 {
+			t.Fatalf("got %d", got.status)
+		}
+	}
+	if got := b.login(token); got.status != 429 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "Try again in") {
+		t.Errorf("the sixth: %d", got.status)
+	}
+	b.Pages.throttle.Now = func() time.Time { return time.Now().Add(time.Minute) }
+	if got := b.login(token); got.status != 303 {
+		t.Errorf("after a minute: %d", got.status)
+	}
+}
+
+func TestReaderMayOnlyRead(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, func(a *API) { a.Pages.Username, a.Pages.Password = "reader", "correct-horse" })
+	basic := func(name, password string) []string {
+		req, _ := http.NewRequest("GET", "/", nil)
+		req.SetBasicAuth(name, password)
+		return []string{"Authorization", req.Header.Get("Authorization")}
+	}
+	if got := b.get("/ui"); got.status != 401 || got.header.Get("WWW-Authenticate") != `Basic realm="Builders", charset="UTF-8"` || strings.Contains(got.body, "agent-") {
+		t.Errorf("without a password: %+v", got)
+	}
+	for _, wrong := range [][]string{basic("reader", "wrong"), basic("root", "correct-horse"), basic("reader", "")} {
+		if got := b.get("/ui", wrong...); got.status != 401 || strings.Contains(got.body, "agent-") {
+			t.Errorf("with a wrong password: %d", got.status)
+		}
+	}
+	right := basic("reader", "correct-horse")
+	for _, path := range allPages {
+		got := b.get(path, right...)
+		if got.status != 200 || strings.Contains(got.body, `method="post"`) {
+			t.Errorf("%s: %d, or it has a form", path, got.status)
+		}
+	}
+	for _, path := range []string{"/ui/pause", "/ui/servers", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs/9/approve", "/ui/logout"} {
+		got := b.send("POST", path, url.Values{"csrf": {""}}, right...)
+		if got.status != 403 || !strings.Contains(got.body, "may only read") || r.paused || len(r.verdicts) > 0 || len(r.servers) != 3 {
+			t.Errorf("POST %s: %d", path, got.status)
+		}
+	}
+	// An admin's login goes before it.
+	if got := b.in().get("/ui", right...); !strings.Contains(got.body, "octocat") {
+		t.Error("the admin is not known")
+	}
+}
+
+func TestButtons(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	csrf := b.csrf("/ui")
+	press := func(path string, more ...string) reply {
+		t.Helper()
+		form := url.Values{"csrf": {csrf}}
+		for i := 0; i < len(more); i += 2 {
+			form.Set(more[i], more[i+1])
+		}
+		return b.send("POST", path, form)
+	}
+	leads := func(got reply, to string) {
+		t.Helper()
+		if got.status != 303 || got.header.Get("Location") != to {
+			t.Errorf("got %d to %s, want %s", got.status, got.header.Get("Location"), to)
+		}
+	}
+	leads(press("/ui/pause"), "/ui")
+	if got := b.get("/ui"); !r.paused || !strings.Contains(got.body, "<b>Paused.</b>") || !strings.Contains(got.body, `action="/ui/resume"`) {
+		t.Error("not paused")
+	}
+	leads(press("/ui/resume"), "/ui")
+	leads(press("/ui/servers", "pool", "default"), "/ui/servers/agent-00000003")
+	leads(press("/ui/servers/agent-aaaaaaaa/destroy"), "/ui/servers/agent-aaaaaaaa")
+	if s := r.servers[0]; s.Phase != state.Shutdown || s.Forced {
+		t.Errorf("it is %+v", s)
+	}
+	leads(press("/ui/servers/agent-aaaaaaaa/destroy", "force", "true"), "/ui/servers/agent-aaaaaaaa")
+	if s := r.servers[0]; s.Phase != state.Stopping || !s.Forced {
+		t.Errorf("it is %+v", s)
+	}
+	leads(press("/ui/runs/9/approve"), "/ui/runs/9")
+	leads(press("/ui/runs/9/discard"), "/ui/runs/9")
+	if got := strings.Join(r.verdicts, ", "); got != "octocat approves 9, octocat discards 9" {
+		t.Errorf("verdicts: %s", got)
+	}
+	for path, status := range map[string]int{"/ui/servers/nobody/destroy": 404, "/ui/runs/x/approve": 404} {
+		if got := press(path); got.status != status {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+	if got := press("/ui/servers", "pool", "huge"); got.status != 400 || !strings.Contains(got.body, "no pool huge") {
+		t.Errorf("another pool: %d", got.status)
+	}
+	b.Approver = nil
+	if got := press("/ui/runs/9/approve"); got.status != 409 || !strings.Contains(got.body, "DRONE_TERRAFORM_APPROVAL") {
+		t.Errorf("without approvals: %d", got.status)
+	}
+	for _, want := range []string{"paused by=octocat", "run approved", "server's end asked for"} {
+		if !strings.Contains(strings.ReplaceAll(b.log.String(), `"`, ""), want) {
+			t.Errorf("the log lacks %s", want)
+		}
+	}
+}
+
+func TestForgedFormsAreRefused(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	csrf := b.csrf("/ui")
+	for _, tt := range []struct {
+		name, csrf string
+		headers    []string
+	}{
+		{"no token", "", nil},
+		{"another token", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", nil},
+		{"another site", csrf, []string{"Sec-Fetch-Site", "cross-site"}},
+		{"a site beside", csrf, []string{"Sec-Fetch-Site", "same-site"}},
+		{"another origin", csrf, []string{"Origin", "https://evil.example"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, path := range []string{"/ui/pause", "/ui/servers", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs/9/approve", "/ui/runs/9/discard", "/ui/logout"} {
+				if got := b.send("POST", path, url.Values{"csrf": {tt.csrf}}, tt.headers...); got.status != 403 {
+					t.Errorf("%s: %d", path, got.status)
+				}
+			}
+			if r.paused || len(r.servers) != 3 || r.servers[0].Phase != state.Running || len(r.verdicts) > 0 || b.get("/ui").status != 200 {
+				t.Error("something was changed")
+			}
+		})
+	}
+	if got := b.send("POST", "/ui/login", url.Values{"csrf": {csrf}, "token": {token}}, "Sec-Fetch-Site", "cross-site"); got.status != 403 {
+		t.Errorf("a login from another site: %d", got.status)
+	}
+	if got := b.get("/ui/pause"); got.status != 405 {
+		t.Errorf("GET of a button: %d", got.status)
+	}
+}
+
+func TestPageHeaders(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	for _, path := range append(allPages, "/ui/login", "/ui/nowhere", "/ui/static/page.js") {
+		h := b.get(path).header
+		if h.Get("Content-Security-Policy") != policy || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", path, h)
+		}
+	}
+	outside := regexp.MustCompile(`(?i)<script>|\sstyle=|\son[a-z]+=|(src|href|action)="(https?:)?//`)
+	for _, path := range append(allPages, "/ui/login") {
+		if found := outside.FindString(b.get(path).body); found != "" {
+			t.Errorf("%s has %s in it, which the policy forbids", path, found)
+		}
+	}
+}
+
+// A page that is as it was is not sent again.
+func TestPageIsSentOnce(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	first := b.get("/ui/stacks/s1/versions/4")
+	tag := first.header.Get("ETag")
+	if got := b.get("/ui/stacks/s1/versions/4", "If-None-Match", tag); tag == "" || got.status != 304 || got.body != "" {
+		t.Errorf("with the tag %s: %d", tag, got.status)
+	}
+	r.versions["s1"] = append(r.versions["s1"], state.StateVersion{Stack: "s1", Serial: 1, Run: 6, At: time.Unix(1e9, 0)})
+	if got := b.get("/ui/stacks/s1/versions/4", "If-None-Match", tag); got.status != 200 || !strings.Contains(got.body, "~ serial 1 to 4") {
+		t.Errorf("after a change: %d", got.status)
+	}
+}
+
+// Nothing that is secret is on a page, wherever it lies in the store.
+func TestPagesShowNoSecret(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	for _, path := range allPages {
+		got := b.get(path)
+		for _, secret := range []string{"hush-", token, "root_password"} {
+			if strings.Contains(got.body, secret) {
+				t.Errorf("%s shows %s", path, secret)
+			}
+		}
+	}
+}
+
+func TestListsArePaged(t *testing.T) {
+	r, pools := pooled()
+	r.servers, r.runs, r.stacks, r.decisions = nil, nil, nil, nil
+	at := time.Now().UTC().Add(-time.Hour)
+	for n := range 1000 {
+		r.servers = append(r.servers, state.Server{Name: fmt.Sprintf("agent-%08d", n), Pool: "default", Stack: fmt.Sprintf("s%d", n/25), Phase: state.Running, Reason: "its runner is ready",
+			Device: state.Device{ID: fmt.Sprint(n), Region: "ewr1", Size: "c3.small.x86", Address: "203.0.113.7"}, Created: at})
+		r.stacks = append(r.stacks, state.Stack{Name: fmt.Sprintf("s%d", n), Pool: "default", Candidate: "ewr1/c3", Created: at})
+	}
+	for n := range 10000 {
+		r.runs = append(r.runs, state.Run{ID: int64(n + 1), Stack: "s1", Pool: "default", Phase: state.RunApplied, Creates: []string{"agent-00000001"}, Started: at, Finished: at})
+		r.decisions = append(r.decisions, state.Decision{ID: int64(n + 1), At: at, Pools: []state.PoolDecision{{Pool: "default", Reason: "nothing to change"}}})
+	}
+	for i := range 96 { // a day
+		r.samples = append(r.samples, state.Sample{At: at.Add(time.Duration(i) * 15 * time.Minute), Pool: "default", Demand: i})
+	}
+	b := visit(t, r, pools, nil).in()
+	for _, path := range []string{"/ui", "/ui/servers", "/ui/servers?page=20", "/ui/runs", "/ui/runs?before=5000", "/ui/stacks", "/ui/stacks/s1", "/ui/decisions", "/ui/servers/agent-00000001"} {
+		if got := b.get(path); got.status != 200 || len(got.body) > 500_000 {
+			t.Errorf("%s: %d, %d bytes", path, got.status, len(got.body))
+		}
+	}
+	// Leafing shows each once.
+	for list, link := range map[string]string{"servers": "/ui/servers/agent-", "runs": "/ui/runs/", "stacks": "/ui/stacks/s"} {
+		seen, path := map[string]bool{}, "/ui/"+list
+		older := regexp.MustCompile(`href="(\?[^"]*)">Older`)
+		rows := regexp.MustCompile(`class="name" href="(` + regexp.QuoteMeta(link) + `[^"]+)"`)
+		for range 300 {
+			body := b.get(path).body
+			for _, m := range rows.FindAllStringSubmatch(body, -1) {
+				if seen[m[1]] {
+					t.Fatalf("%s shows %s twice", list, m[1])
+				}
+				seen[m[1]] = true
+			}
+			m := older.FindStringSubmatch(body)
+			if m == nil {
+				break
+			}
+			path = "/ui/" + list + strings.ReplaceAll(m[1], "&amp;", "&")
+		}
+		if want := map[string]int{"servers": 1000, "runs": 10000, "stacks": 1000}[list]; len(seen) != want {
+			t.Errorf("%s: %d of %d were shown", list, len(seen), want)
+		}
+	}
+	if got := b.get("/ui/runs?before=5000").body; !strings.Contains(got, ">Newer<") {
+		t.Error("nothing leads back to the newest runs")
+	}
+}
+
+func TestUnreadQueueIsTold(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, func(a *API) { a.Pages.Unread = func() time.Duration { return 5 * time.Minute } }).in()
+	if got := b.get("/ui"); !strings.Contains(got.body, "has not been read for 5 min") {
+		t.Error("the page does not say so")
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 s", 59 * time.Second: "59 s", 90 * time.Second: "1 min", 2 * time.Hour: "2 h", 3*time.Hour + 20*time.Minute: "3 h 20 min", 50 * time.Hour: "2 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestClipAndTail(t *testing.T) {
+	long := strings.Repeat("0123456789abcde\n", maxText/8)
+	if shown, cut := clip(long); !cut || len(shown) > maxText || !strings.HasSuffix(shown, "e\n") {
+		t.Errorf("clipped to %d, %t", len(shown), cut)
+	}
+	if shown, cut := tail(long); !cut || len(shown) > maxText || !strings.HasPrefix(shown, "0") {
+		t.Errorf("its end is %d long, %t", len(shown), cut)
+	}
+	if shown, cut := clip("short"); cut || shown != "short" {
+		t.Error("a short text is cut")
+	}
+}
