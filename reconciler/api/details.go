@@ -42,6 +42,9 @@ func (a *API) serverPage(c *gin.Context) (view, error) {
 	l := life{serverRow: newServerRow(s, typical, time.Now()), Events: events(s), Logs: a.Machines != nil && s.Phase != state.Stopped && s.Address != ""}
 	runs, err := a.store.Runs(ctx, state.RunFilter{Stack: s.Stack, Limit: maxLimit})
 	for _, r := range runs {
+		if len(l.Runs) == rows {
+			break
+		}
 		if _, imported := r.Imports[s.Name]; imported || slices.Contains(r.Creates, s.Name) || slices.Contains(r.Deletes, s.Name) {
 			l.Runs = append(l.Runs, a.runRow(r))
 		}
