@@ -171,7 +171,7 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	if p.environ["DRONE_SERVER_TOKEN"] == token { // perhaps a real one
 		token = "$DRONE_SERVER_TOKEN"
 	}
-	fmt.Fprintf(p.stderr, "hangar answers at %s; as its admin:\n  TOKEN=%s\n  curl -H \"Authorization: Bearer $TOKEN\" %s/api/servers\n", url, token, url)
+	fmt.Fprintf(p.stderr, "hangar answers at %s; its page is %s/ui, for who has the admin's token:\n  TOKEN=%s\n  curl -H \"Authorization: Bearer $TOKEN\" %s/api/servers\n", url, url, token, url)
 
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()

@@ -86,22 +86,19 @@ func (a *API) timeline(ctx context.Context, name string, n now, at time.Time) (t
 	f := chart.Frame{From: from, To: to, Step: t.Range.Step}
 	sums := together(samples)
 	current := state.Sample{At: to.Add(-t.Range.Step), Demand: n.Waiting + n.OnServers, Capacity: n.Capacity, Machines: n.Phases.All(), Wait: a.Pages.Wait(), Cost: n.Cost}
-	if last := len(sums) - 1; last >= 0 && sums[last].At.Equal(current.At) {
-		current.Demand, current.Wait = max(current.Demand, sums[last].Demand), max(current.Wait, sums[last].Wait)
-		sums[last] = current
-	} else {
-		sums = append(sums, current)
+	if last := len(sums) - 1; last < 0 || sums[last].At.Before(current.At) {
+		sums = append(sums, current) // nothing was sampled in this span yet
 	}
 	whole := func(x float64) string { return fmt.Sprintf("%.0f", x) }
 	t.Charts = append(t.Charts,
-		draw(f, sums, "Demand, capacity and machines", 4, 0, whole, t.Range.tick,
+		draw(f, sums, current, "Demand, capacity and machines", 4, 0, whole, t.Range.tick,
 			series{"builds wanted", "demand", true, func(s state.Sample) float64 { return float64(s.Demand) }},
 			series{"builds there is room for", "capacity", false, func(s state.Sample) float64 { return float64(s.Capacity) }},
 			series{"servers", "machines", false, func(s state.Sample) float64 { return float64(s.Machines) }}),
-		draw(f, sums, "Longest wait in the queue", 60, 0, func(x float64) string { return span(time.Duration(x) * time.Second) }, t.Range.tick,
+		draw(f, sums, current, "Longest wait in the queue", 60, 0, func(x float64) string { return span(time.Duration(x) * time.Second) }, t.Range.tick,
 			series{"longest wait", "wait", true, func(s state.Sample) float64 { return s.Wait.Seconds() }}))
 	if n.Priced {
-		t.Charts = append(t.Charts, draw(f, sums, "Cost of the day", 1, n.Budget, func(x float64) string { return fmt.Sprintf("%.2f", x) }, t.Range.tick,
+		t.Charts = append(t.Charts, draw(f, sums, current, "Cost of the day", 1, n.Budget, func(x float64) string { return fmt.Sprintf("%.2f", x) }, t.Range.tick,
 			series{"cost since midnight, UTC", "cost", true, func(s state.Sample) float64 { return s.Cost }}))
 	}
 	for i := range 5 {
@@ -125,7 +122,7 @@ func together(samples []state.Sample) (sums []state.Sample) {
 }
 
 // draw draws series, with a limit unless it is 0; words tells a value.
-func draw(f chart.Frame, samples []state.Sample, title string, least, limit float64, words func(float64) string, tick string, all ...series) drawing {
+func draw(f chart.Frame, samples []state.Sample, current state.Sample, title string, least, limit float64, words func(float64) string, tick string, all ...series) drawing {
 	greatest := limit
 	for _, s := range all {
 		for _, sample := range samples {
@@ -149,7 +146,7 @@ func draw(f chart.Frame, samples []state.Sample, title string, least, limit floa
 			}
 			spots[j] += s.name + " " + words(points[j].Value)
 		}
-		last := words(points[len(points)-1].Value)
+		last := words(s.value(current))
 		line := drawn{Name: s.name, Class: s.class, Line: f.Line(points), Now: last}
 		if s.area {
 			line.Area = f.Area(points)
