@@ -152,11 +152,13 @@ func TestApprovalByClick(t *testing.T) {
 	if err := store.Planned(ctx, run.ID, now, state.Plan{Text: "  + resource \"a\" \"b\" {\n", JSON: []byte("{}")}, "passed"); err != nil {
 		t.Fatal(err)
 	}
+	if err := store.Await(ctx, run.ID, now); err != nil {
+		t.Fatal(err)
+	}
 	p := &person{}
 	rest := api.New(store, p, unswept{}, p)
 	never := func() time.Duration { return 0 }
 	rest.Pages = &api.Pages{Store: store, Pools: state.Roster{Pools: []state.Pool{{Name: "default", Max: 4}}}, States: stateTeller{history{store}}, Unread: never, Wait: never}
-	rest.Approver = p
 	web := httptest.NewServer(rest.Handler())
 	t.Cleanup(web.Close)
 

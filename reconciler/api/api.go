@@ -68,8 +68,7 @@ type API struct {
 	Metrics      http.Handler // answers GET /metrics; nil: there is no such path
 	MetricsToken string       // who shows it may read the metrics; empty: the admins of Drone may
 
-	Pages    *Pages   // the pages at /ui; nil: there are none
-	Approver Approver // decides on runs that wait for a person; nil: none waits
+	Pages *Pages // the pages at /ui; nil: there are none
 
 	store   Store
 	control Control

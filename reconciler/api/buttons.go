@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/gin-gonic/gin"
-
-	"hangar/state"
 )
 
 func (a *API) pressPause(c *gin.Context) (string, error) {
@@ -43,24 +41,21 @@ func (a *API) pressDestroy(c *gin.Context) (string, error) {
 }
 
 func (a *API) pressApprove(c *gin.Context) (string, error) {
-	return a.decide(c, "run approved", Approver.Approve)
+	return a.pressRun(c, "run approved", a.control.Approve)
 }
 
 func (a *API) pressDiscard(c *gin.Context) (string, error) {
-	return a.decide(c, "run discarded", Approver.Discard)
+	return a.pressRun(c, "run discarded", a.control.Discard)
 }
 
-// decide decides on a run that waits.
-func (a *API) decide(c *gin.Context, what string, verdict func(Approver, context.Context, int64, string) error) (string, error) {
+// pressRun has a person decide about a run that waits.
+func (a *API) pressRun(c *gin.Context, what string, decide func(ctx context.Context, run int64, by string) error) (string, error) {
 	id, err := runID(c)
-	if err == nil && a.Approver == nil {
-		err = state.Errorf(state.Conflict, "no run waits for a person: DRONE_TERRAFORM_APPROVAL says which do")
-	}
 	if err != nil {
 		return "", err
 	}
 	v, _ := visitorOf(c)
-	if err := verdict(a.Approver, c.Request.Context(), id, v.Login); err != nil {
+	if err := decide(c.Request.Context(), id, v.Login); err != nil {
 		return "", err
 	}
 	a.audit(c, what, "run", id)

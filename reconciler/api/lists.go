@@ -192,9 +192,11 @@ var routeWords = map[string]string{
 	"GET /api/stacks": "the Terraform stacks", "GET /api/stacks/:name": "one stack",
 	"GET /api/stacks/:name/outputs": "what its newest state tells of devices", "GET /api/stacks/:name/versions": "its recorded states",
 	"GET /api/runs": "plans and applies; ?stack=, ?phase=, ?before=, ?limit=", "GET /api/runs/:id": "one run, with its log",
-	"GET /api/runs/:id/plan": "its plan; ?format=json",
-	"GET /api/decisions":     "what was decided, and why; ?before=, ?limit=",
-	"GET /api/audit":         "what the newest sweep found", "POST /api/audit": "looks now; ?action=adopt or destroy decides on what is held",
+	"GET /api/runs/:id/plan":     "its plan; ?format=json",
+	"POST /api/runs/:id/approve": "has a run that waits applied", "POST /api/runs/:id/discard": "ends it",
+	"GET /api/explain": "what would be decided now, and why", "GET /api/explain/:what": "the same of one server, or of one stage by its id",
+	"GET /api/decisions": "what was decided, and why; ?before=, ?limit=",
+	"GET /api/audit":     "what the newest sweep found", "POST /api/audit": "looks now; ?action=adopt or destroy decides on what is held",
 }
 
 // restRoutes are the routes that are no pages.

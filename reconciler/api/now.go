@@ -95,14 +95,14 @@ func newServerRow(s state.Server, typical map[string]time.Duration, at time.Time
 // runRow is a run with what may be done with it.
 type runRow struct {
 	state.Run
-	Waits bool // for a person
+	Waits bool // for a person, who has not decided yet
 }
 
 // Ended says whether the run is over.
 func (r runRow) Ended() bool { return !r.Finished.IsZero() }
 
 func (a *API) runRow(r state.Run) runRow {
-	return runRow{r, r.Phase == state.RunPlanned && a.Approver != nil}
+	return runRow{r, r.Awaits() && r.Approved.IsZero()}
 }
 
 // recentRuns is how many runs that have ended the first page shows.

@@ -62,14 +62,6 @@ type StateTeller interface {
 	Difference(ctx context.Context, before *state.StateVersion, after state.StateVersion) (string, error)
 }
 
-// Approver decides on the runs that wait for a person.
-type Approver interface {
-	// Approve lets a run's plan be applied.
-	Approve(ctx context.Context, run int64, by string) error
-	// Discard ends a run without applying its plan.
-	Discard(ctx context.Context, run int64, by string) error
-}
-
 // rows is how many items of a list one page shows.
 const rows = 50
 

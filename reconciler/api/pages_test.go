@@ -18,8 +18,7 @@ import (
 // reader is a world as the pages read it, and decide on it.
 type reader struct {
 	*world
-	samples  []state.Sample
-	verdicts []string
+	samples []state.Sample
 }
 
 func (r *reader) Snapshot(context.Context, time.Time) (snap state.Snapshot, err error) {
@@ -68,21 +67,17 @@ func (r *reader) Difference(_ context.Context, before *state.StateVersion, after
 	return fmt.Sprintf("~ serial %d to %d\n", before.Serial, after.Serial), r.err
 }
 
-func (r *reader) Approve(_ context.Context, run int64, by string) error {
-	r.verdicts = append(r.verdicts, fmt.Sprintf("%s approves %d", by, run))
-	return r.err
-}
-
-func (r *reader) Discard(_ context.Context, run int64, by string) error {
-	r.verdicts = append(r.verdicts, fmt.Sprintf("%s discards %d", by, run))
-	return r.err
+// decided says whether the run that waits was decided.
+func decided(r *reader) bool {
+	run := r.runs[len(r.runs)-1]
+	return !run.Approved.IsZero() || run.Phase != state.RunPlanned
 }
 
 // pooled is a world with pages, and what they show of it.
 func pooled() (*reader, state.Roster) {
 	r := &reader{world: populated()}
 	at := time.Now().UTC()
-	r.runs = append(r.runs, state.Run{ID: 9, Stack: "s1", Pool: "default", Phase: state.RunPlanned, Creates: []string{"agent-bbbbbbbb"}, Started: at})
+	r.runs = append(r.runs, state.Run{ID: 9, Stack: "s1", Pool: "default", Phase: state.RunPlanned, Waits: at, Creates: []string{"agent-bbbbbbbb"}, Started: at})
 	r.plans[9] = state.Plan{Text: "\n  # a.b will be created\n  + resource \"a\" \"b\" {\n      ~ size = 1 -> 2\n      - gone = \"<script>\"\n    }\n\nPlan: 1 to add\n"}
 	r.decisions = append(r.decisions, state.Decision{ID: 3, At: at, Pools: []state.PoolDecision{
 		{Pool: "default", Waiting: 3, Assigned: 1, Usable: 2, Billed: 2, Held: "cost", Reason: "the budget of the day is spent"}},
@@ -97,7 +92,6 @@ func visit(t *testing.T, r *reader, pools state.Roster, change func(*API)) *brow
 	t.Helper()
 	h := open(t, r.world, func(a *API) {
 		a.Pages = &Pages{Store: r, Pools: pools, States: r, Unread: func() time.Duration { return 0 }, Wait: func() time.Duration { return 0 }, Realm: "Builders"}
-		a.Approver = r
 		if change != nil {
 			change(a)
 		}
@@ -286,7 +280,7 @@ func TestNobodySeesAPageWithoutALogin(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/ui/pause", "/ui/servers", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs/9/approve"} {
-		if got := b.send("POST", path, url.Values{"csrf": {"x"}}); got.status != 303 || r.paused || len(r.verdicts) > 0 || len(r.servers) != 3 {
+		if got := b.send("POST", path, url.Values{"csrf": {"x"}}); got.status != 303 || r.paused || decided(r) || len(r.servers) != 3 {
 			t.Errorf("POST %s: %d", path, got.status)
 		}
 	}
@@ -440,7 +434,7 @@ func TestReaderMayOnlyRead(t *testing.T) {
 	}
 	for _, path := range []string{"/ui/pause", "/ui/servers", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs/9/approve", "/ui/logout"} {
 		got := b.send("POST", path, url.Values{"csrf": {""}}, right...)
-		if got.status != 403 || !strings.Contains(got.body, "may only read") || r.paused || len(r.verdicts) > 0 || len(r.servers) != 3 {
+		if got.status != 403 || !strings.Contains(got.body, "may only read") || r.paused || decided(r) || len(r.servers) != 3 {
 			t.Errorf("POST %s: %d", path, got.status)
 		}
 	}
@@ -483,9 +477,8 @@ func TestButtons(t *testing.T) {
 		t.Errorf("it is %+v", s)
 	}
 	leads(press("/ui/runs/9/approve"), "/ui/runs/9")
-	leads(press("/ui/runs/9/discard"), "/ui/runs/9")
-	if got := strings.Join(r.verdicts, ", "); got != "octocat approves 9, octocat discards 9" {
-		t.Errorf("verdicts: %s", got)
+	if run, err := r.Run(t.Context(), 9); err != nil || run.By != "octocat" || run.Approved.IsZero() {
+		t.Errorf("run %+v, %v", run, err)
 	}
 	for path, status := range map[string]int{"/ui/servers/nobody/destroy": 404, "/ui/runs/x/approve": 404} {
 		if got := press(path); got.status != status {
@@ -495,9 +488,8 @@ func TestButtons(t *testing.T) {
 	if got := press("/ui/servers", "pool", "huge"); got.status != 400 || !strings.Contains(got.body, "no pool huge") {
 		t.Errorf("another pool: %d", got.status)
 	}
-	b.Approver = nil
-	if got := press("/ui/runs/9/approve"); got.status != 409 || !strings.Contains(got.body, "DRONE_TERRAFORM_APPROVAL") {
-		t.Errorf("without approvals: %d", got.status)
+	if got := press("/ui/runs/9/discard"); got.status != 409 || !strings.Contains(got.body, "does not wait") {
+		t.Errorf("decided already: %d", got.status)
 	}
 	for _, want := range []string{"paused by=octocat", "run approved", "server's end asked for"} {
 		if !strings.Contains(strings.ReplaceAll(b.log.String(), `"`, ""), want) {
@@ -526,7 +518,7 @@ func TestForgedFormsAreRefused(t *testing.T) {
 					t.Errorf("%s: %d", path, got.status)
 				}
 			}
-			if r.paused || len(r.servers) != 3 || r.servers[0].Phase != state.Running || len(r.verdicts) > 0 || b.get("/ui").status != 200 {
+			if r.paused || len(r.servers) != 3 || r.servers[0].Phase != state.Running || decided(r) || b.get("/ui").status != 200 {
 				t.Error("something was changed")
 			}
 		})
