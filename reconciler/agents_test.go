@@ -303,7 +303,7 @@ func TestUnreachableMachineDrainsByTheQueue(t *testing.T) {
 	h.pools.Pools[0].Min = 0
 	h.queue.set(working(name)...)
 	h.machines.set(name, func(x *machine) { x.err = state.Errorf(state.Unavailable, "it does not answer") })
-	if err := h.rec.Destroy(t.Context(), name, false); err != nil {
+	if err := h.rec.Destroy(t.Context(), name, false, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.until("it is unreachable", func() bool { h.later(6 * time.Second); return !h.server(name).Unreachable.IsZero() })

@@ -142,7 +142,7 @@ func TestStalePlanIsDiscarded(t *testing.T) {
 	h.tf.plan = func(state.Workspace, *state.Plan) error {
 		if first {
 			first = false
-			return h.rec.Destroy(context.WithoutCancel(t.Context()), h.servers()[0].Name, false)
+			return h.rec.Destroy(context.WithoutCancel(t.Context()), h.servers()[0].Name, false, "octocat")
 		}
 		return nil
 	}
@@ -286,7 +286,7 @@ func TestForceDoesNotNeedDrone(t *testing.T) {
 	h.queue.mu.Lock()
 	h.queue.err = errBroken
 	h.queue.mu.Unlock()
-	if err := h.rec.Destroy(t.Context(), name, true); err != nil {
+	if err := h.rec.Destroy(t.Context(), name, true, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.ages("it is gone", func() bool { return len(h.servers()) == 0 })

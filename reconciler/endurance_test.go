@@ -113,7 +113,7 @@ func TestFailuresDoNotSpin(t *testing.T) {
 		h.tf.apply = func(state.Workspace, map[string]state.Device) error { return errBroken }
 		h.tf.mu.Unlock()
 		h.set(func(f *state.Found) { f.State = state.FoundLeaving })
-		if err := h.rec.Destroy(t.Context(), s.Name, true); err != nil {
+		if err := h.rec.Destroy(t.Context(), s.Name, true, "octocat"); err != nil {
 			t.Fatal(err)
 		}
 		spins(t, h, 1, applies(h))
@@ -160,7 +160,7 @@ func TestFailuresBackOff(t *testing.T) {
 		h.tf.mu.Lock()
 		h.tf.apply = func(state.Workspace, map[string]state.Device) error { return errBroken }
 		h.tf.mu.Unlock()
-		if err := h.rec.Destroy(t.Context(), s.Name, true); err != nil {
+		if err := h.rec.Destroy(t.Context(), s.Name, true, "octocat"); err != nil {
 			t.Fatal(err)
 		}
 		for range 120 {
@@ -201,7 +201,7 @@ func TestEmptyListVerifiesNothing(t *testing.T) {
 	h.tf.denied, h.tf.provider = true, nil
 	h.tf.mu.Unlock()
 	name, before := h.servers()[0].Name, h.censuses()
-	if err := h.rec.Destroy(t.Context(), name, true); err != nil {
+	if err := h.rec.Destroy(t.Context(), name, true, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.until("it was looked for", func() bool { return h.censuses() > before })
@@ -224,7 +224,7 @@ func TestTakenDeviceIsLeftAlone(t *testing.T) {
 	h.swept()
 	h.queue.set()
 	for _, force := range []bool{false, true} {
-		if err := h.rec.Destroy(t.Context(), s.Name, force); state.CodeOf(err) != state.Conflict {
+		if err := h.rec.Destroy(t.Context(), s.Name, force, "octocat"); state.CodeOf(err) != state.Conflict {
 			t.Errorf("err = %v", err)
 		}
 		h.long(5, time.Minute)
@@ -291,7 +291,7 @@ func TestUnadoptableDeviceHoldsNothingUp(t *testing.T) {
 	h.tf.mu.Unlock()
 	h.queue.set(working(servers[0].Name)...)
 	for _, s := range servers[1:] {
-		if err := h.rec.Destroy(t.Context(), s.Name, true); err != nil {
+		if err := h.rec.Destroy(t.Context(), s.Name, true, "octocat"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,8 +11,9 @@ import (
 )
 
 // Create adds one server to the named pool, or to the first one when the name
-// is empty, whatever the queue shows. A pool at its maximum is a Conflict.
-func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, error) {
+// is empty, whatever the queue shows, for the person of a login. A pool at its
+// maximum is a Conflict.
+func (r *Reconciler) Create(ctx context.Context, pool, by string) (state.Server, error) {
 	roster := r.Pools.At(r.Now())
 	if pool == "" {
 		pool = roster.Pools[0].Name
@@ -36,16 +37,17 @@ func (r *Reconciler) Create(ctx context.Context, pool string) (state.Server, err
 		stacks, servers := place(p, scale.Candidate(p, snap.Backoffs, at), 1, r.StackSize, snap, at)
 		servers[0].Ordered, servers[0].Reason = true, "asked for by an admin"
 		made = servers[0]
-		return state.Changes{At: at, Stacks: stacks, Servers: servers}, nil
+		order := &state.Order{Kind: state.OrderedServer, Server: made.Name, By: by, Reason: made.Reason}
+		return state.Changes{At: at, Stacks: stacks, Servers: servers, Order: order}, nil
 	})
 	return made, err
 }
 
-// Destroy lets a server leave: it drains first and is destroyed when no stage
+// Destroy lets a server leave, for the person of a login: it drains first and is destroyed when no stage
 // is left on it. With force it is destroyed at once, whatever runs on it; so is
 // one that is on its way out already, and one in error: what is not known of
 // its device is looked for first. Destroying what is gone changes nothing.
-func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error {
+func (r *Reconciler) Destroy(ctx context.Context, name string, force bool, by string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.order(ctx, func(snap state.Snapshot) (state.Changes, error) {
@@ -74,7 +76,7 @@ func (r *Reconciler) Destroy(ctx context.Context, name string, force bool) error
 				m.To = state.Shutdown
 			}
 		}
-		c := state.Changes{At: r.Now().UTC(), Moves: []state.Move{m}}
+		c := state.Changes{At: r.Now().UTC(), Moves: []state.Move{m}, Order: &state.Order{Kind: state.OrderedDestroy, Server: name, By: by, Reason: m.Reason}}
 		for _, d := range snap.Discards {
 			if d.Server == name {
 				c.Over = append(c.Over, d)
@@ -156,15 +158,15 @@ func (r *Reconciler) order(ctx context.Context, make func(state.Snapshot) (state
 	}
 }
 
-// Pause stops the making and removing of servers until Resume. What has begun
-// goes on.
-func (r *Reconciler) Pause(ctx context.Context) error { return r.setPaused(ctx, true) }
+// Pause stops the making and removing of servers until Resume, for the person
+// of a login. What has begun goes on.
+func (r *Reconciler) Pause(ctx context.Context, by string) error { return r.setPaused(ctx, true, by) }
 
-// Resume ends a pause.
-func (r *Reconciler) Resume(ctx context.Context) error { return r.setPaused(ctx, false) }
+// Resume ends a pause, for the person of a login.
+func (r *Reconciler) Resume(ctx context.Context, by string) error { return r.setPaused(ctx, false, by) }
 
-func (r *Reconciler) setPaused(ctx context.Context, paused bool) error {
-	if err := r.Records.SetPaused(ctx, paused); err != nil {
+func (r *Reconciler) setPaused(ctx context.Context, paused bool, by string) error {
+	if err := r.Records.SetPaused(ctx, paused, by, r.Now().UTC()); err != nil {
 		return fmt.Errorf("record the pause: %w", err)
 	}
 	if paused {
@@ -172,6 +174,7 @@ func (r *Reconciler) setPaused(ctx context.Context, paused bool) error {
 	} else {
 		r.Log.Info("resumed by an admin")
 	}
+	r.Committed()
 	r.Poke()
 	return nil
 }

@@ -34,7 +34,7 @@ type Records interface {
 	Leads(ctx context.Context) (map[string]state.Lead, error)
 	Commit(ctx context.Context, c state.Changes) error
 	Server(ctx context.Context, name string) (state.Server, error)
-	SetPaused(ctx context.Context, paused bool) error
+	SetPaused(ctx context.Context, paused bool, by string, at time.Time) error
 	Run(ctx context.Context, id int64) (state.Run, error)
 	Approve(ctx context.Context, run int64, by string, at time.Time) error
 	Discard(ctx context.Context, run int64, by string, at time.Time, demand state.Demand) error

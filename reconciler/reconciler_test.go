@@ -92,24 +92,24 @@ func TestOrderWithinTheBudgets(t *testing.T) {
 func TestOrders(t *testing.T) {
 	h := newHouse(t, pool(0, 2))
 	ctx := t.Context()
-	made, err := h.rec.Create(ctx, "")
+	made, err := h.rec.Create(ctx, "", "octocat")
 	if err != nil || made.Phase != state.Pending {
 		t.Fatalf("create: %+v, %v", made, err)
 	}
-	if _, err := h.rec.Create(ctx, "no such"); state.CodeOf(err) != state.NotFound {
+	if _, err := h.rec.Create(ctx, "no such", "octocat"); state.CodeOf(err) != state.NotFound {
 		t.Errorf("unknown pool: %v", err)
 	}
-	if _, err := h.rec.Create(ctx, "default"); err != nil {
+	if _, err := h.rec.Create(ctx, "default", "octocat"); err != nil {
 		t.Errorf("second: %v", err)
 	}
-	if _, err := h.rec.Create(ctx, "default"); state.CodeOf(err) != state.Conflict {
+	if _, err := h.rec.Create(ctx, "default", "octocat"); state.CodeOf(err) != state.Conflict {
 		t.Errorf("above the maximum: %v", err)
 	}
-	if err := h.rec.Destroy(ctx, "no such", false); state.CodeOf(err) != state.NotFound {
+	if err := h.rec.Destroy(ctx, "no such", false, "octocat"); state.CodeOf(err) != state.NotFound {
 		t.Errorf("unknown server: %v", err)
 	}
 	// A server whose create has not begun is dropped, and no terraform runs for it.
-	if err := h.rec.Destroy(ctx, made.Name, false); err != nil {
+	if err := h.rec.Destroy(ctx, made.Name, false, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := h.store.Server(ctx, made.Name); err != nil || s.Phase != state.Stopped {
@@ -119,7 +119,7 @@ func TestOrders(t *testing.T) {
 	h.until("the other runs", func() bool { return h.phases()[state.Running] == 1 })
 	other := h.servers()[0]
 	h.queue.set(working(other.Name)...)
-	if err := h.rec.Destroy(ctx, other.Name, false); err != nil {
+	if err := h.rec.Destroy(ctx, other.Name, false, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	for range 4 {
@@ -128,26 +128,26 @@ func TestOrders(t *testing.T) {
 	if s, _ := h.store.Server(ctx, other.Name); s.Phase != state.Shutdown || !s.Condemned {
 		t.Errorf("a server that works was not left to drain: %+v", s)
 	}
-	if err := h.rec.Destroy(ctx, other.Name, true); err != nil {
+	if err := h.rec.Destroy(ctx, other.Name, true, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.conv.Poke()
 	h.ages("force destroys it whatever it runs", func() bool { return len(h.servers()) == 0 })
-	if err := h.rec.Destroy(ctx, other.Name, true); err != nil {
+	if err := h.rec.Destroy(ctx, other.Name, true, "octocat"); err != nil {
 		t.Errorf("destroying what is gone: %v", err)
 	}
 }
 
 func TestPause(t *testing.T) {
 	h := newHouse(t, pool(0, 2))
-	if err := h.rec.Pause(t.Context()); err != nil {
+	if err := h.rec.Pause(t.Context(), "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.queue.set(waiting(2)...)
 	if d := h.pass(); d.Pools[0].Held != "paused" || len(h.servers()) != 0 {
 		t.Errorf("paused: %+v", d.Pools[0])
 	}
-	if err := h.rec.Resume(t.Context()); err != nil {
+	if err := h.rec.Resume(t.Context(), "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	if h.pass(); len(h.servers()) != 2 {
@@ -205,7 +205,7 @@ func TestOutageIsToldOnce(t *testing.T) {
 func TestOrderDoesNotWaitForDrone(t *testing.T) {
 	h := newHouse(t, pool(0, 1))
 	answered := h.passThatWaits()
-	if _, err := h.rec.Create(t.Context(), ""); err != nil {
+	if _, err := h.rec.Create(t.Context(), "", "octocat"); err != nil {
 		t.Error(err)
 	}
 	answered()

@@ -219,7 +219,7 @@ func TestBootingDeviceIsDestroyedWhenItHasBooted(t *testing.T) {
 	h.pass()
 	h.start()
 	h.ages("it is adopted", func() bool { return h.phases()[state.Created] == 1 })
-	if err := h.rec.Destroy(t.Context(), h.servers()[0].Name, true); err != nil {
+	if err := h.rec.Destroy(t.Context(), h.servers()[0].Name, true, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.later(10 * time.Second)
@@ -528,7 +528,7 @@ func TestRefusedPlanLeadsToALook(t *testing.T) {
 	h.tf.mu.Lock()
 	h.tf.states[s.Stack] = map[string]state.Device{} // a person took it out of the state
 	h.tf.mu.Unlock()
-	if err := h.rec.Destroy(t.Context(), s.Name, false); err != nil {
+	if err := h.rec.Destroy(t.Context(), s.Name, false, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.queue.set()
@@ -663,7 +663,7 @@ func TestForceOnAServerInError(t *testing.T) {
 	h.tf.mu.Lock()
 	asked := len(h.tf.asked)
 	h.tf.mu.Unlock()
-	if err := h.rec.Destroy(t.Context(), s.Name, true); err != nil {
+	if err := h.rec.Destroy(t.Context(), s.Name, true, "octocat"); err != nil {
 		t.Fatal(err)
 	}
 	h.ages("it is gone", func() bool { s, _ := h.store.Server(t.Context(), s.Name); return s.Phase == state.Stopped })

@@ -18,12 +18,22 @@ const (
 	DrainOverdue    EventKind = "drain.overdue"          // a server has waited for its builds for very long
 	StagesUnmatched EventKind = "stages.unmatched"       // stages wait that no pool may run
 	StagesMatched   EventKind = "stages.unmatched.ended" // they wait no more
+
+	ServerPhase    EventKind = "server.phase"  // it came into another phase than one of the above, or into error: server.error says why when that is known
+	RunBegun       EventKind = "run.begun"     // a plan is being made
+	RunEvent       EventKind = "run."          // and how far a run is, a RunPhase: planned, applying, applied, errored, interrupted, discarded
+	DecisionMade   EventKind = "decision"      // a decision that moves a server or makes one
+	OrderedServer  EventKind = "order.create"  // a person asked for a server
+	OrderedDestroy EventKind = "order.destroy" // a person asked for a server to be destroyed
+	PauseBegan     EventKind = "pause"         // a person paused the making and removing of servers
+	PauseEnded     EventKind = "pause.ended"   // a person ended that
 )
 
-// Event is something that the world outside may want to be told of. What does
-// not apply to its kind is empty.
+// Event is something that has happened. What does not apply to its kind is
+// empty.
 type Event struct {
-	ID       string    `json:"id"` // unique, also among installations; the same however often it is told
+	Seq      int64     `json:"seq"` // its place in the log of events, from 1; later ones have higher ones
+	ID       string    `json:"id"`  // unique, also among installations; the same however often it is told
 	Kind     EventKind `json:"event"`
 	At       time.Time `json:"at"`
 	Instance string    `json:"instance"` // the installation
@@ -44,13 +54,31 @@ type Event struct {
 	Started  time.Time `json:"started,omitzero"` // it has been running since
 
 	Held    string      `json:"held,omitempty"`    // what holds the pool back: budget, backoff
-	Run     int64       `json:"run,omitempty"`     // whose plan was refused
+	Run     int64       `json:"run,omitempty"`     // id
 	Finding FindingKind `json:"finding,omitempty"` // what was found
 	Action  string      `json:"action,omitempty"`  // what is done about it, in words
 	Asks    string      `json:"asks,omitempty"`    // what the stages ask for
 	Stages  []int64     `json:"stages,omitempty"`  // their ids
 
-	Seq int64 `json:"-"` // its place in the order of events
+	Decision int64  `json:"decision,omitempty"` // id
+	By       string `json:"by,omitempty"`       // login of the person who did it
+}
+
+// EventFilter selects events; zero fields select all.
+type EventFilter struct {
+	Server string
+	Stack  string
+	Kinds  []EventKind // one of these; server stands for all that begin with server., too
+	After  int64       // places above this one
+	Limit  int         // at most; zero: 100
+}
+
+// Order is what a person asked for.
+type Order struct {
+	Kind   EventKind // OrderedServer, OrderedDestroy
+	Server string
+	By     string // login
+	Reason string // in words
 }
 
 // Watch says what counts as news when events are gathered.

@@ -57,6 +57,7 @@ type Run struct {
 	Stack      string   `json:"stack"`
 	Pool       string   `json:"pool"`
 	Generation int64    `json:"generation"`
+	Decision   int64    `json:"decision"` // the newest one that changed what is wanted of the stack; 0: an order or a look did
 	Phase      RunPhase `json:"phase"`
 	Creates    []string `json:"creates"` // servers that it is to create
 	Deletes    []string `json:"deletes"` // servers that it is to destroy
@@ -225,14 +226,16 @@ type ApplyResult struct {
 
 // StateVersion is a Terraform state after a run.
 type StateVersion struct {
-	Stack   string    `json:"stack"`
-	Serial  int64     `json:"serial"`
-	Lineage string    `json:"lineage"`
-	SHA256  string    `json:"sha256"` // of the bytes, hex
-	Size    int       `json:"size"`   // of the bytes
-	Run     int64     `json:"run"`
-	At      time.Time `json:"at"`
-	Bytes   []byte    `json:"-"` // the state file as it was; holds secrets
+	Stack   string `json:"stack"`
+	Serial  int64  `json:"serial"`
+	Lineage string `json:"lineage"`
+	SHA256  string `json:"sha256"` // of the bytes, hex
+	Size    int    `json:"size"`   // of the bytes
+	Run     int64  `json:"run"`
+	// Decision is the run's.
+	Decision int64     `json:"decision"`
+	At       time.Time `json:"at"`
+	Bytes    []byte    `json:"-"` // the state file as it was; holds secrets
 }
 
 // Sight is what a look for a stack's devices starts from.

@@ -36,6 +36,7 @@ type Changes struct {
 	Moves    []Move
 	Marks    []Mark
 	Backoff  *Backoff // to be remembered; nil: none
+	Order    *Order   // by which a person asked for this; nil: nobody did
 
 	Sightings []Sighting
 	Looks     []Look

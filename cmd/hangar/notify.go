@@ -33,8 +33,7 @@ func (c Config) notifyMistakes() (found []string) {
 	return found
 }
 
-// newNotifier makes what tells the world outside. Without a target it only ends
-// what an earlier one had noted.
+// newNotifier makes what gathers the log of events and tells the world outside.
 func newNotifier(cfg Config, store *sqlite.Store, log *slog.Logger) (*notify.Notifier, error) {
 	n := notify.New(store)
 	n.Log, n.Watch.Overdue = log, cfg.TimeoutStop

@@ -27,16 +27,16 @@ type Store interface {
 }
 
 // Control is what the API asks of the reconciler. Its methods record what is
-// wanted and return; they wait for no machine.
+// wanted, and by whom (a login), and return; they wait for no machine.
 type Control interface {
 	// Create adds a server to a pool; with an empty name, to the first one.
-	Create(ctx context.Context, pool string) (state.Server, error)
+	Create(ctx context.Context, pool, by string) (state.Server, error)
 	// Destroy drains a server and destroys it; with force, at once.
-	Destroy(ctx context.Context, name string, force bool) error
+	Destroy(ctx context.Context, name string, force bool, by string) error
 	// Explain says what would be decided now, and why.
 	Explain(ctx context.Context) (state.Explanation, error)
-	Pause(ctx context.Context) error
-	Resume(ctx context.Context) error
+	Pause(ctx context.Context, by string) error
+	Resume(ctx context.Context, by string) error
 	// Approve has a run that waits applied, and Discard ends it; by is the login of
 	// who wants that. NotFound, or a Conflict when the run does not wait.
 	Approve(ctx context.Context, run int64, by string) error

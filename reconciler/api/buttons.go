@@ -7,8 +7,14 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
+// pressedBy is the login of who pressed a button.
+func pressedBy(c *gin.Context) string {
+	v, _ := visitorOf(c)
+	return v.Login
+}
+
 func (a *API) pressPause(c *gin.Context) (string, error) {
-	err := a.control.Pause(c.Request.Context())
+	err := a.control.Pause(c.Request.Context(), pressedBy(c))
 	if err == nil {
 		a.audit(c, "paused")
 	}
@@ -16,7 +22,7 @@ func (a *API) pressPause(c *gin.Context) (string, error) {
 }
 
 func (a *API) pressResume(c *gin.Context) (string, error) {
-	err := a.control.Resume(c.Request.Context())
+	err := a.control.Resume(c.Request.Context(), pressedBy(c))
 	if err == nil {
 		a.audit(c, "resumed")
 	}
@@ -24,7 +30,7 @@ func (a *API) pressResume(c *gin.Context) (string, error) {
 }
 
 func (a *API) pressCreate(c *gin.Context) (string, error) {
-	s, err := a.control.Create(c.Request.Context(), c.PostForm("pool"))
+	s, err := a.control.Create(c.Request.Context(), c.PostForm("pool"), pressedBy(c))
 	if err == nil {
 		a.audit(c, "server asked for", "server", s.Name, "pool", s.Pool)
 	}
@@ -33,7 +39,7 @@ func (a *API) pressCreate(c *gin.Context) (string, error) {
 
 func (a *API) pressDestroy(c *gin.Context) (string, error) {
 	name, force := c.Param("name"), c.PostForm("force") == "true"
-	err := a.control.Destroy(c.Request.Context(), name, force)
+	err := a.control.Destroy(c.Request.Context(), name, force, pressedBy(c))
 	if err == nil {
 		a.audit(c, "server's end asked for", "server", name, "force", force)
 	}
@@ -54,8 +60,7 @@ func (a *API) pressRun(c *gin.Context, what string, decide func(ctx context.Cont
 	if err != nil {
 		return "", err
 	}
-	v, _ := visitorOf(c)
-	if err := decide(c.Request.Context(), id, v.Login); err != nil {
+	if err := decide(c.Request.Context(), id, pressedBy(c)); err != nil {
 		return "", err
 	}
 	a.audit(c, what, "run", id)

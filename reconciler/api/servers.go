@@ -137,7 +137,7 @@ func (a *API) showServer(c *gin.Context) (any, error) {
 
 // createServer answers 200 and one server, as drone/autoscaler does.
 func (a *API) createServer(c *gin.Context) (any, error) {
-	s, err := a.control.Create(c.Request.Context(), c.Query("pool"))
+	s, err := a.control.Create(c.Request.Context(), c.Query("pool"), c.GetString(loginKey))
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (a *API) destroyServer(c *gin.Context) (any, error) {
 			return nil, state.Errorf(state.Invalid, "force=%s: neither true nor false", text)
 		}
 	}
-	if err := a.control.Destroy(c.Request.Context(), name, force); err != nil {
+	if err := a.control.Destroy(c.Request.Context(), name, force, c.GetString(loginKey)); err != nil {
 		return nil, err
 	}
 	a.audit(c, "server's end asked for", "server", name, "force", force)

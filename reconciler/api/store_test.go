@@ -101,5 +101,5 @@ func record(t *testing.T, store *sqlite.Store) {
 			{Server: "agent-bbbbbbbb", Phase: state.Stopped, Error: "no capacity"},
 		},
 	}))
-	must(store.SetPaused(ctx, true))
+	must(store.SetPaused(ctx, true, "octocat", at))
 }

@@ -32,7 +32,7 @@ func (a *API) varz(c *gin.Context) {
 }
 
 func (a *API) pause(c *gin.Context) {
-	if err := a.control.Pause(c.Request.Context()); err != nil {
+	if err := a.control.Pause(c.Request.Context(), c.GetString(loginKey)); err != nil {
 		a.fail(c, err)
 		return
 	}
@@ -41,7 +41,7 @@ func (a *API) pause(c *gin.Context) {
 }
 
 func (a *API) resume(c *gin.Context) {
-	if err := a.control.Resume(c.Request.Context()); err != nil {
+	if err := a.control.Resume(c.Request.Context(), c.GetString(loginKey)); err != nil {
 		a.fail(c, err)
 		return
 	}

@@ -35,6 +35,7 @@ type world struct {
 	explanation state.Explanation
 	sweeps      []string // what was asked of the auditor
 	paused      bool
+	by          string // who asked for what last
 
 	err    error             // what every call returns, if set
 	admins map[string]string // logins by tokens
@@ -154,7 +155,7 @@ func (w *world) Paused(context.Context) (paused bool, err error) {
 	return paused, err
 }
 
-func (w *world) Create(_ context.Context, pool string) (s state.Server, err error) {
+func (w *world) Create(_ context.Context, pool, by string) (s state.Server, err error) {
 	if pool == "" {
 		pool = "default"
 	}
@@ -162,6 +163,7 @@ func (w *world) Create(_ context.Context, pool string) (s state.Server, err erro
 		return s, state.Errorf(state.Invalid, "there is no pool %s", pool)
 	}
 	err = w.locked(func() {
+		w.by = by
 		s = state.Server{Name: fmt.Sprintf("agent-%08d", len(w.servers)), Pool: pool, Phase: state.Pending,
 			Provider: "packet", Capacity: 2, Created: time.Unix(1e9, 0), Updated: time.Unix(1e9, 0)}
 		w.servers = append(w.servers, s)
@@ -169,11 +171,12 @@ func (w *world) Create(_ context.Context, pool string) (s state.Server, err erro
 	return s, err
 }
 
-func (w *world) Destroy(_ context.Context, name string, force bool) error {
+func (w *world) Destroy(_ context.Context, name string, force bool, by string) error {
 	if _, err := w.Server(context.Background(), name); err != nil {
 		return err
 	}
 	return w.locked(func() {
+		w.by = by
 		for i := range w.servers {
 			if s := &w.servers[i]; s.Name == name {
 				s.Condemned, s.Forced = true, force
@@ -188,8 +191,13 @@ func (w *world) Explain(context.Context) (e state.Explanation, err error) {
 	return e, err
 }
 
-func (w *world) Pause(context.Context) error  { return w.locked(func() { w.paused = true }) }
-func (w *world) Resume(context.Context) error { return w.locked(func() { w.paused = false }) }
+func (w *world) Pause(_ context.Context, by string) error {
+	return w.locked(func() { w.paused, w.by = true, by })
+}
+
+func (w *world) Resume(_ context.Context, by string) error {
+	return w.locked(func() { w.paused, w.by = false, by })
+}
 
 func (w *world) Approve(_ context.Context, run int64, by string) error {
 	return w.decide(run, func(r *state.Run) { r.Approved, r.By = time.Unix(1e9, 0).UTC(), by })

@@ -114,7 +114,7 @@ func TestRecords(t *testing.T) {
 	if err := h.store.LookAgain(t.Context(), "s2", noon, "a run did not finish"); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.store.SetPaused(t.Context(), true); err != nil {
+	if err := h.store.SetPaused(t.Context(), true, "octocat", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	h.shows(

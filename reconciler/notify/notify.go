@@ -1,8 +1,8 @@
-// Package notify tells the world outside what happens: a Slack channel, and
-// whoever listens at a webhook. What is told comes from the records alone: the
-// loops only wake the Notifier, and what a crash or an outage of a target keeps
-// from being told is told later. Every event is recorded once and told in
-// order, at least once.
+// Package notify gathers the log of events from the records, and tells the world
+// outside what of it is news: a Slack channel, and whoever listens at a webhook.
+// What is told comes from the log alone: the loops only wake the Notifier, and
+// what a crash or an outage of a target keeps from being told is told later.
+// Every event is recorded once and told in order, at least once.
 package notify
 
 import (
@@ -18,8 +18,8 @@ import (
 // Store is what the Notifier needs of the store.
 type Store interface {
 	SetTargets(ctx context.Context, names []string, now time.Time, w state.Watch) error
-	Gather(ctx context.Context, now time.Time, w state.Watch) error
-	Events(ctx context.Context, target string, limit int) ([]state.Event, error)
+	Gather(ctx context.Context, now time.Time, w state.Watch) (recorded int, err error)
+	News(ctx context.Context, target string, limit int) ([]state.Event, error)
 	Told(ctx context.Context, target string, seq int64) error
 	Overage(ctx context.Context, target string, before time.Time) (n int, last int64, err error)
 }
@@ -36,6 +36,8 @@ type Notifier struct {
 	RetryAtMost time.Duration
 	Keep        time.Duration // after which an event that could not be told is dropped
 
+	Gathered func() // called when events were recorded
+
 	Now func() time.Time
 	Log *slog.Logger
 
@@ -48,12 +50,11 @@ func New(store Store, targets ...Target) *Notifier {
 	return &Notifier{
 		Store: store, Targets: targets, Watch: state.Watch{Overdue: time.Hour, Calm: time.Minute},
 		Every: 5 * time.Second, Timeout: 10 * time.Second, Retry: time.Second, RetryAtMost: 5 * time.Minute, Keep: 24 * time.Hour,
-		Now: time.Now, Log: slog.Default(), client: newClient(), wake: make(chan struct{}, 1),
+		Gathered: func() {}, Now: time.Now, Log: slog.Default(), client: newClient(), wake: make(chan struct{}, 1),
 	}
 }
 
-// Begin records who is told from now on. Until then nothing is an event, and
-// with no target nothing ever is.
+// Begin records who is told from now on.
 func (n *Notifier) Begin(ctx context.Context) error {
 	names := make([]string, 0, len(n.Targets))
 	for _, t := range n.Targets {
@@ -75,9 +76,6 @@ func poke(wake chan struct{}) {
 // Run gathers and tells until ctx ends: now, every Every and whenever it is
 // poked. What fails is logged and tried again; it ends nothing.
 func (n *Notifier) Run(ctx context.Context) error {
-	if len(n.Targets) == 0 {
-		return nil
-	}
 	var tellers sync.WaitGroup
 	defer tellers.Wait()
 	news := make([]chan struct{}, 0, len(n.Targets))
@@ -90,7 +88,10 @@ func (n *Notifier) Run(ctx context.Context) error {
 	defer tick.Stop()
 	told := "" // a failure is told when it begins, changes and ends
 	for {
-		err := n.Store.Gather(ctx, n.Now(), n.Watch)
+		recorded, err := n.Store.Gather(ctx, n.Now(), n.Watch)
+		if recorded > 0 {
+			n.Gathered()
+		}
 		switch {
 		case ctx.Err() != nil:
 		case err == nil && told != "":

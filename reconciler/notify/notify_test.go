@@ -208,8 +208,8 @@ func until(t *testing.T, what string, is func() bool) {
 func (w *world) settled(target string) {
 	w.t.Helper()
 	until(w.t, target+" was told of everything", func() bool {
-		err := w.store.Gather(context.Background(), w.n.Now(), w.n.Watch)
-		events, err2 := w.store.Events(context.Background(), target, 10)
+		_, err := w.store.Gather(context.Background(), w.n.Now(), w.n.Watch)
+		events, err2 := w.store.News(context.Background(), target, 10)
 		return len(events) == 0 && err == nil && err2 == nil
 	})
 }
@@ -488,7 +488,7 @@ func TestOldEventsAreDropped(t *testing.T) {
 	until(t, "a was tried", func() bool { return len(r.messages()) > 0 })
 	left := func(want int) func() bool {
 		return func() bool {
-			events, err := w.store.Events(context.Background(), "webhook", 10)
+			events, err := w.store.News(context.Background(), "webhook", 10)
 			return err == nil && len(events) == want
 		}
 	}

@@ -19,7 +19,7 @@ import (
 type Target struct {
 	Name string            // by which the store knows what it was told
 	URL  string            // a credential
-	Only []state.EventKind // nil: all
+	Only []state.EventKind // nil: all news
 	// Message is the body that tells of an event, and its headers, for a try at a
 	// time.
 	Message func(e state.Event, at time.Time) (body []byte, header http.Header, err error)
@@ -28,7 +28,7 @@ type Target struct {
 // Wants says whether the target is told of an event.
 func (t Target) Wants(e state.Event) bool { return t.Only == nil || slices.Contains(t.Only, e.Kind) }
 
-// Webhook is told of every event as JSON. With a secret, its messages are signed
+// Webhook is told of all news as JSON. With a secret, its messages are signed
 // by the convention of https://www.standardwebhooks.com: whsec_ and the key in
 // base64. Another secret is an error, which does not show it.
 func Webhook(url, secret string) (Target, error) {

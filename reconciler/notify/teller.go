@@ -47,7 +47,7 @@ func (t *teller) tell(ctx context.Context) (wait time.Duration) {
 		err := t.drop(ctx)
 		var events []state.Event
 		if err == nil {
-			events, err = t.Store.Events(ctx, t.Name, 50)
+			events, err = t.Store.News(ctx, t.Name, 50)
 		}
 		if err == nil && len(events) == 0 {
 			return 0

@@ -20,6 +20,13 @@ import (
 // retry time was: its plan will be another one.
 func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 	return s.write(ctx, "commit changes", func(t tx) error {
+		decision := int64(0) // of what is changed
+		if c.Decision != nil {
+			var err error
+			if decision, err = addDecision(t, *c.Decision, c.At); err != nil {
+				return err
+			}
+		}
 		for _, stack := range c.Stacks {
 			if err := addStack(t, stack, opens(c, stack.Name), c.At); err != nil {
 				return err
@@ -59,13 +66,20 @@ func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 		if err := endDiscards(t, c.Over, c.At); err != nil {
 			return err
 		}
-		if err := addFindings(t, c); err != nil {
-			return err
+		for _, stack := range c.Stacks {
+			raised[stack.Name] = true
 		}
-		if c.Decision != nil {
-			return addDecision(t, *c.Decision, c.At)
+		for stack := range raised {
+			if err := t.do("UPDATE stacks SET decision = ? WHERE name = ?", decision, stack); err != nil {
+				return err
+			}
 		}
-		return nil
+		if o := c.Order; o != nil {
+			if err := note(t, occurrence{kind: o.Kind, subject: o.Server, reason: o.Reason, who: o.By, at: c.At}); err != nil {
+				return err
+			}
+		}
+		return addFindings(t, c)
 	})
 }
 

@@ -3,13 +3,19 @@ package sqlite
 import (
 	"context"
 	"math"
+	"strconv"
 	"time"
 
 	"hangar/state"
 )
 
-func addDecision(t tx, d state.Decision, at time.Time) error {
-	return t.do("INSERT INTO decisions (at, body) VALUES (?, ?)", micros(or(d.At, at)), asJSON{d})
+func addDecision(t tx, d state.Decision, at time.Time) (id int64, err error) {
+	at = or(d.At, at)
+	id, err = t.count("INSERT INTO decisions (at, body) VALUES (?, ?) RETURNING id", micros(at), asJSON{d})
+	if err == nil && d.Changed() {
+		err = note(t, occurrence{kind: state.DecisionMade, subject: strconv.FormatInt(id, 10), at: at})
+	}
+	return id, err
 }
 
 func scanDecision(r row) (d state.Decision, err error) {

@@ -11,11 +11,13 @@ import (
 	"hangar/state"
 )
 
-// SetTargets records who is told of events from now on, by name. One that was
-// not told before is told nothing of what was before, and what one that is not
-// among them was not told yet is forgotten.
+// SetTargets records who is told of news from now on, by name. One that was not
+// told before is told nothing of what was before.
 func (s *Store) SetTargets(ctx context.Context, names []string, now time.Time, w state.Watch) error {
 	return s.write(ctx, "record who is told of events", func(t tx) error {
+		if _, err := gather(t, now, w); err != nil { // what is so already is no news
+			return err
+		}
 		known, err := all(t, plain[string], "SELECT name FROM targets")
 		if err != nil {
 			return err
@@ -27,42 +29,26 @@ func (s *Store) SetTargets(ctx context.Context, names []string, now time.Time, w
 				}
 			}
 		}
-		if len(names) == 0 {
-			return forget(t)
-		}
 		for _, name := range names {
-			if err := t.do(`INSERT INTO targets (name, after) VALUES (?, (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))
+			if err := t.do(`INSERT INTO targets (name, after, since) VALUES (?,
+					(SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'),
+					(SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'occurrences'))
 				ON CONFLICT DO NOTHING`, name); err != nil {
 				return err
 			}
 		}
-		if len(known) == 0 { // what is so already is no news
-			return watchConditions(t, now, w, func(state.Event) error { return nil })
-		}
-		return dropTold(t)
+		return nil
 	})
 }
 
-// forget removes what is noted for nobody.
-func forget(t tx) error {
-	for _, table := range []string{"occurrences", "conditions", "events"} {
-		if err := t.do("DELETE FROM " + table); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// untold selects the events that a target, ?1, is to be told.
+const untold = `FROM events JOIN targets ON targets.name = ?1
+	WHERE news = 1 AND events.id > after AND (noted = 0 OR noted > since)`
 
-// dropTold removes the events that every target has been told.
-func dropTold(t tx) error {
-	return t.do("DELETE FROM events WHERE id <= (SELECT min(after) FROM targets)")
-}
-
-// Events returns what a target is to be told next, in order, at most limit.
-func (s *Store) Events(ctx context.Context, target string, limit int) (events []state.Event, err error) {
+// News returns what a target is to be told next, in order, at most limit.
+func (s *Store) News(ctx context.Context, target string, limit int) (events []state.Event, err error) {
 	err = s.read(ctx, "list the events for "+target, func(t tx) error {
-		events, err = all(t, scanEvent, `SELECT id, body FROM events
-			WHERE id > (SELECT after FROM targets WHERE name = ?) ORDER BY id LIMIT ?`, target, limit)
+		events, err = all(t, scanEvent, "SELECT events.id, body "+untold+" ORDER BY events.id LIMIT ?2", target, limit)
 		return err
 	})
 	return events, err
@@ -79,10 +65,7 @@ func scanEvent(r row) (e state.Event, err error) {
 // not to be told of them.
 func (s *Store) Told(ctx context.Context, target string, seq int64) error {
 	return s.write(ctx, "record what "+target+" was told", func(t tx) error {
-		if err := t.do("UPDATE targets SET after = max(after, ?2) WHERE name = ?1", target, seq); err != nil {
-			return err
-		}
-		return dropTold(t)
+		return t.do("UPDATE targets SET after = max(after, ?2) WHERE name = ?1", target, seq)
 	})
 }
 
@@ -91,11 +74,54 @@ func (s *Store) Told(ctx context.Context, target string, seq int64) error {
 func (s *Store) Overage(ctx context.Context, target string, before time.Time) (n int, last int64, err error) {
 	err = s.read(ctx, "find old events for "+target, func(t tx) error {
 		_, _, err := one(t, func(r row) (struct{}, error) { return struct{}{}, r.Scan(&n, &last) },
-			`SELECT count(*), coalesce(max(id), 0) FROM events
-				WHERE id > (SELECT after FROM targets WHERE name = ?) AND recorded < ?`, target, micros(before))
+			"SELECT count(*), coalesce(max(events.id), 0) "+untold+" AND recorded < ?2", target, micros(before))
 		return err
 	})
 	return n, last, err
+}
+
+// Events returns the events of the log that f selects, in order, and the place
+// up to which the log was read: After a next read of it nothing is missed and
+// nothing comes twice. What old events that are kept no more said is gone.
+func (s *Store) Events(ctx context.Context, f state.EventFilter) (events []state.Event, read int64, err error) {
+	where, args := "id > ?", []any{f.After}
+	for column, value := range map[string]string{"server": f.Server, "stack": f.Stack} {
+		if value != "" {
+			where, args = where+" AND "+column+" <> '' AND "+column+" = ?", append(args, value)
+		}
+	}
+	if len(f.Kinds) > 0 {
+		where += " AND EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE kind = wanted.value OR kind GLOB wanted.value || '.*')"
+		args = append(args, asJSON{f.Kinds})
+	}
+	_, limit := page(0, f.Limit)
+	err = s.read(ctx, "list events", func(t tx) error {
+		if events, err = all(t, scanEvent, "SELECT id, body FROM events WHERE "+where+" ORDER BY id LIMIT ?", append(args, limit)...); err != nil {
+			return err
+		}
+		if len(events) == limit {
+			read = events[limit-1].Seq
+			return nil
+		}
+		newest, err := t.count("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'")
+		read = max(newest, f.After)
+		return err
+	})
+	return events, read, err
+}
+
+// PruneEvents removes from the log what was recorded before a time.
+func (s *Store) PruneEvents(ctx context.Context, before time.Time) error {
+	return s.write(ctx, "remove old events", func(t tx) error {
+		// They are in the order of their recording: only the old ones are looked at.
+		return t.do(`DELETE FROM events WHERE id < coalesce(
+			(SELECT id FROM events WHERE recorded >= ? ORDER BY id LIMIT 1), (SELECT max(id) + 1 FROM events))`, micros(before))
+	})
+}
+
+// note notes what happened and no trigger sees; gather completes it.
+func note(t tx, o occurrence) error {
+	return t.do("INSERT INTO occurrences (kind, subject, reason, who, at) VALUES (?, ?, ?, ?, ?)", o.kind, o.subject, o.reason, o.who, micros(o.at))
 }
 
 // recorder records events as of now.
@@ -103,14 +129,18 @@ type recorder struct {
 	tx
 	instance string
 	now      time.Time
+	recorded int // events
 }
 
-// event records an event, under an id of its own.
-func (r *recorder) event(e state.Event) error {
+// event records an event, under an id of its own: with the occurrence that it is
+// made of (0: none), and whether it is news.
+func (r *recorder) event(e state.Event, noted int64, news bool) error {
 	e.ID, e.Instance = strings.ToLower(rand.Text()), r.instance // 130 bits
 	body, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	return r.do("INSERT INTO events (recorded, body) VALUES (?, ?)", micros(r.now), string(body))
+	r.recorded++
+	return r.do("INSERT INTO events (recorded, noted, news, kind, server, stack, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		micros(r.now), noted, news, e.Kind, e.Server, e.Stack, string(body))
 }

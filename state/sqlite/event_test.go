@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -22,13 +23,20 @@ func told(t *testing.T) *Store {
 // news gathers, and returns and takes off what a target is to be told.
 func news(t *testing.T, s *Store, at time.Time, target string) []state.Event {
 	t.Helper()
-	must(t, s.Gather(t.Context(), at, watch))
-	events, err := s.Events(t.Context(), target, 100)
+	gathered(t, s, at)
+	events, err := s.News(t.Context(), target, 100)
 	must(t, err)
 	if len(events) > 0 {
 		must(t, s.Told(t.Context(), target, events[len(events)-1].Seq))
 	}
 	return events
+}
+
+func gathered(t *testing.T, s *Store, at time.Time) int {
+	t.Helper()
+	n, err := s.Gather(t.Context(), at, watch)
+	must(t, err)
+	return n
 }
 
 // kinds are the kinds of events, with what each is about.
@@ -89,10 +97,8 @@ func TestEventsOfServers(t *testing.T) {
 	grow(t, s, start, "s2", "c")
 	moveTo(t, s, start, "c", state.Stopped) // never had a device
 	wantEqual(t, "events of one that never was", kinds(news(t, s, start, "hook")), []string{})
-	for _, table := range []string{"occurrences", "events"} {
-		if n := rows(t, s, table); n != 0 {
-			t.Errorf("%d rows are left in %s", n, table)
-		}
+	if n := rows(t, s, "occurrences"); n != 0 {
+		t.Errorf("%d occurrences are left", n)
 	}
 }
 
@@ -135,7 +141,7 @@ func TestEventOfAnError(t *testing.T) {
 	wantEqual(t, "events when the same is written again", kinds(news(t, s, start, "hook")), []string{})
 }
 
-func TestEventsOfRefusedPlans(t *testing.T) {
+func TestNewsOfRefusedPlans(t *testing.T) {
 	s := told(t)
 	grow(t, s, start, "s1", "a")
 	refuse := func(verdict string) []string {
@@ -260,7 +266,8 @@ func TestEventsOfOverdueDrains(t *testing.T) {
 	wantEqual(t, "another drain", kinds(news(t, s, start.Add(125*time.Minute), "hook")), []string{"drain.overdue b", "drain.overdue a"})
 }
 
-// What was before anybody was told is told to nobody.
+// What was before anybody was told is told to nobody, also what was only noted
+// then, or was not known in full.
 func TestOldHistoryIsNotTold(t *testing.T) {
 	s := newStore(t)
 	must(t, s.SetTargets(t.Context(), nil, start, watch))
@@ -273,35 +280,34 @@ func TestOldHistoryIsNotTold(t *testing.T) {
 	d := held(scale.HeldBudget)
 	d.Unmatched = []state.Unmatched{{Stages: []int64{7}, Asks: "linux/arm64"}}
 	decide(t, s, 0, d)
-	must(t, s.Gather(t.Context(), start.Add(2*time.Hour), watch))
-	for _, table := range []string{"occurrences", "conditions", "events"} {
-		if n := rows(t, s, table); n != 0 {
-			t.Errorf("%d rows are in %s for nobody", n, table)
-		}
-	}
+	gathered(t, s, start.Add(2*time.Hour))
+	grow(t, s, start, "s2", "d")
+	run := applying(t, s, start, "s2")
+	must(t, s.Advance(t.Context(), state.Outcome{Server: "d", Phase: state.Failed, Error: "terraform says why later"}, start))
+	orphan.Device = "d2"
+	must(t, s.Commit(t.Context(), state.Changes{At: start, Findings: []state.Finding{orphan}}))
 
 	late := start.Add(3 * time.Hour)
 	must(t, s.SetTargets(t.Context(), []string{"hook"}, late, watch))
 	wantEqual(t, "events of old", kinds(news(t, s, late, "hook")), []string{})
+	must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunErrored, At: late}))
+	wantEqual(t, "an error of old", kinds(news(t, s, late, "hook")), []string{})
 	moveTo(t, s, late, "c", state.Failed)
 	wantEqual(t, "events of now", kinds(news(t, s, late, "hook")), []string{"server.error c"})
 
 	// A second target begins where it is added, the first goes on.
 	moveTo(t, s, late, "c", state.Stopping)
 	moveTo(t, s, late, "c", state.Stopped)
-	must(t, s.Gather(t.Context(), late, watch))
+	gathered(t, s, late)
 	must(t, s.SetTargets(t.Context(), []string{"hook", "slack"}, late, watch))
 	wantEqual(t, "events for the second", kinds(news(t, s, late, "slack")), []string{})
-	if n := rows(t, s, "events"); n != 1 {
-		t.Errorf("%d events are kept for the first, want 1", n)
-	}
 	wantEqual(t, "events for the first", kinds(news(t, s, late, "hook")), []string{"server.destroyed c"})
+
+	// One that comes back is told nothing of what was without it.
 	must(t, s.SetTargets(t.Context(), nil, late, watch))
-	for _, table := range []string{"targets", "occurrences", "conditions", "events"} {
-		if n := rows(t, s, table); n != 0 {
-			t.Errorf("%d rows are left in %s for nobody", n, table)
-		}
-	}
+	moveTo(t, s, late, "b", state.Failed)
+	must(t, s.SetTargets(t.Context(), []string{"hook"}, late, watch))
+	wantEqual(t, "events for one that came back", kinds(news(t, s, late, "hook")), []string{})
 }
 
 // A restart at any point changes neither the events nor who was told of them,
@@ -321,18 +327,18 @@ func TestEventsOutliveARestart(t *testing.T) {
 		{Server: "a", From: state.Running, To: state.Failed}, {Server: "b", From: state.Pending, To: state.Failed},
 	}}), state.Conflict)
 	again()
-	must(t, s.Gather(t.Context(), start, watch))
-	first, err := s.Events(t.Context(), "hook", 100)
+	gathered(t, s, start)
+	first, err := s.News(t.Context(), "hook", 100)
 	must(t, err)
 	wantEqual(t, "events", kinds(first), []string{"server.created a", "server.created b", "pool.held default budget"})
 	again()
-	must(t, s.Gather(t.Context(), start, watch))
-	second, err := s.Events(t.Context(), "hook", 100)
+	gathered(t, s, start)
+	second, err := s.News(t.Context(), "hook", 100)
 	must(t, err)
 	wantEqual(t, "events after a restart", second, first)
 	must(t, s.Told(t.Context(), "hook", first[0].Seq))
 	again()
-	third, err := s.Events(t.Context(), "hook", 100)
+	third, err := s.News(t.Context(), "hook", 100)
 	must(t, err)
 	wantEqual(t, "events after one was told", third, first[1:])
 }
@@ -344,7 +350,7 @@ func TestOverage(t *testing.T) {
 		at := start.Add(time.Duration(i) * time.Hour)
 		grow(t, s, at, "s-"+name, name)
 		applied(t, s, at, "s-"+name)
-		must(t, s.Gather(t.Context(), at, watch))
+		gathered(t, s, at)
 	}
 	n, last, err := s.Overage(t.Context(), "hook", start.Add(90*time.Minute))
 	must(t, err)
@@ -358,7 +364,171 @@ func TestOverage(t *testing.T) {
 	}
 	all := news(t, s, start, "slack")
 	wantEqual(t, "what the other is told", kinds(all), []string{"server.created a", "server.created b", "server.created c"})
-	if !slices.IsSortedFunc(all, func(a, b state.Event) int { return int(a.Seq - b.Seq) }) || rows(t, s, "events") != 0 {
-		t.Errorf("order %v; %d events left", all, rows(t, s, "events"))
+	if !slices.IsSortedFunc(all, func(a, b state.Event) int { return int(a.Seq - b.Seq) }) {
+		t.Errorf("order %v", all)
 	}
+}
+
+// line is what an event of the log says, in short.
+func line(e state.Event) string {
+	text := string(e.Kind)
+	for _, part := range []string{e.Server, string(e.Phase), e.By} {
+		if part != "" {
+			text += " " + part
+		}
+	}
+	if e.Run > 0 {
+		text += fmt.Sprintf(" run %d", e.Run)
+	}
+	return text
+}
+
+func logged(t *testing.T, s *Store, f state.EventFilter) (lines []string, read int64) {
+	t.Helper()
+	events, read, err := s.Events(t.Context(), f)
+	must(t, err)
+	lines = []string{}
+	for _, e := range events {
+		lines = append(lines, line(e))
+	}
+	return lines, read
+}
+
+// The log tells everything that happens, in order, each thing once: phases, runs,
+// decisions, findings, pauses and orders, with who gave them.
+func TestLogOfEvents(t *testing.T) {
+	s := newStore(t) // with nobody to be told
+	d := state.Decision{At: start, Pools: []state.PoolDecision{{Pool: "default", Create: 2}}}
+	must(t, s.Commit(t.Context(), state.Changes{At: start, Decision: &d, Stacks: []state.Stack{stackOf("s1")},
+		Servers: []state.Server{serverOf("a", "s1"), serverOf("b", "s1")}}))
+	decide(t, s, 0, held(scale.HeldMaximum)) // changes nothing
+	applied(t, s, start.Add(time.Minute), "s1")
+	at := start.Add(2 * time.Minute)
+	must(t, s.Commit(t.Context(), state.Changes{At: at, Moves: []state.Move{{Server: "a", From: state.Running, To: state.Stopping, Reason: "asked for"}},
+		Order: &state.Order{Kind: state.OrderedDestroy, Server: "a", By: "octocat", Reason: "asked for"}}))
+	must(t, s.SetPaused(t.Context(), true, "hubot", at))
+	must(t, s.SetPaused(t.Context(), true, "octocat", at)) // it is paused
+	must(t, s.SetPaused(t.Context(), false, "octocat", at))
+	run, _ := begin(t, s, at, "s1")
+	must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunRefused, At: at, Verdict: "it replaces b"}))
+	run, _ = begin(t, s, at, "s1")
+	must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunRefused, At: at, Verdict: "it replaces b"})) // no news, but logged
+	moveTo(t, s, at, "b", state.Failed)
+	if n := gathered(t, s, at); n != 21 {
+		t.Errorf("%d events were recorded", n)
+	}
+	want := []string{
+		"decision", "server.phase a pending", "server.phase b pending",
+		"run.begun run 1", "run.planned run 1",
+		"server.phase a creating", "server.phase b creating", "run.applying run 1",
+		"run.applied run 1", "server.created a running", "server.created b running",
+		"server.phase a stopping", "order.destroy a stopping octocat",
+		"pause hubot", "pause.ended octocat",
+		"run.begun run 2", "plan.refused run 2", "run.begun run 3", "plan.refused run 3",
+		"server.phase b error", "server.error b error",
+	}
+	lines, read := logged(t, s, state.EventFilter{})
+	wantEqual(t, "the log", lines, want)
+	if gathered(t, s, at.Add(time.Minute)); read != int64(len(want)) {
+		t.Errorf("read up to %d", read)
+	}
+	events, _, err := s.Events(t.Context(), state.EventFilter{Limit: 4})
+	must(t, err)
+	if e := events[0]; e.Decision != 1 || e.Reason != "create 2 in default" || !e.At.Equal(after(0)) {
+		t.Errorf("decision %+v", e)
+	}
+	if e := events[3]; e.Decision != 1 || e.Stack != "s1" || e.Pool != "default" || e.Reason != "2 to create, 0 to destroy, 0 to adopt" {
+		t.Errorf("run %+v", e)
+	}
+
+	for _, tt := range []struct {
+		name string
+		f    state.EventFilter
+		want []string
+		read int64
+	}{
+		{"a page", state.EventFilter{After: 3, Limit: 2}, want[3:5], 5},
+		{"the last page", state.EventFilter{After: 19, Limit: 100}, want[19:], 21},
+		{"beyond the end", state.EventFilter{After: 99}, []string{}, 99},
+		{"a server", state.EventFilter{Server: "b", After: 3}, []string{want[6], want[10], want[19], want[20]}, 21},
+		{"a kind", state.EventFilter{Kinds: []state.EventKind{"server.error"}}, []string{want[20]}, 21},
+		{"kinds of a family", state.EventFilter{Kinds: []state.EventKind{"pause", "decision"}}, []string{want[0], want[13], want[14]}, 21},
+		{"a stack's runs", state.EventFilter{Stack: "s1", Kinds: []state.EventKind{"run"}, Limit: 2}, want[3:5], 5},
+		{"another stack", state.EventFilter{Stack: "s2"}, []string{}, 21},
+		{"half a kind", state.EventFilter{Kinds: []state.EventKind{"serv"}}, []string{}, 21},
+	} {
+		lines, read := logged(t, s, tt.f)
+		wantEqual(t, tt.name, lines, tt.want)
+		if read != tt.read {
+			t.Errorf("%s: read up to %d, want %d", tt.name, read, tt.read)
+		}
+	}
+	if _, err := s.writer.Exec("UPDATE events SET body = '{}'"); err == nil {
+		t.Error("an event can be changed")
+	}
+}
+
+// Old events go, and their places are not given again.
+func TestPruneEvents(t *testing.T) {
+	s := newStore(t)
+	for i := range 3 {
+		at := start.Add(time.Duration(i) * time.Hour)
+		must(t, s.SetPaused(t.Context(), i%2 == 0, "octocat", at))
+		gathered(t, s, at)
+	}
+	must(t, s.PruneEvents(t.Context(), start.Add(time.Hour)))
+	lines, _ := logged(t, s, state.EventFilter{})
+	wantEqual(t, "what is left", lines, []string{"pause.ended octocat", "pause octocat"})
+	must(t, s.PruneEvents(t.Context(), start.Add(time.Hour*10)))
+	must(t, s.PruneEvents(t.Context(), start.Add(time.Hour*10)))
+	lines, read := logged(t, s, state.EventFilter{})
+	if len(lines) != 0 || read != 3 {
+		t.Errorf("%v is left, read up to %d", lines, read)
+	}
+	must(t, s.SetPaused(t.Context(), false, "octocat", start))
+	gathered(t, s, start)
+	if _, read := logged(t, s, state.EventFilter{}); read != 4 {
+		t.Errorf("the next event is at %d", read)
+	}
+}
+
+// A state tells which decision made it, also when the run that did is gone; what
+// a person ordered no decision made.
+func TestDecisionsOfVersions(t *testing.T) {
+	s := newStore(t)
+	version := func(bytes string) *state.StateVersion { return &state.StateVersion{Serial: 1, Bytes: []byte(bytes)} }
+	end := func(bytes string) {
+		t.Helper()
+		run := applying(t, s, start, "s1")
+		must(t, s.Finish(t.Context(), state.Finish{Run: run.ID, Phase: state.RunApplied, At: start, Applied: true, Version: version(bytes),
+			Outputs: map[string]state.Device{"a": deviceOf("a"), "b": deviceOf("b"), "c": deviceOf("c")}}))
+	}
+	decide(t, s, 0, held(""))
+	d := state.Decision{At: start, Pools: []state.PoolDecision{{Pool: "default", Create: 2}}}
+	must(t, s.Commit(t.Context(), state.Changes{At: start, Decision: &d, Stacks: []state.Stack{stackOf("s1")},
+		Servers: []state.Server{serverOf("a", "s1"), serverOf("b", "s1"), serverOf("c", "s1")}}))
+	end("one")
+	d = state.Decision{At: start, Servers: []state.ServerDecision{{Server: "a", Action: state.Stop}}}
+	must(t, s.Commit(t.Context(), state.Changes{At: start, Decision: &d, Moves: []state.Move{{Server: "a", From: state.Creating, To: state.Stopping}}}))
+	end("two")
+	moveTo(t, s, start, "b", state.Stopping)
+	end("three")
+	decisions := func() (ids []int64) {
+		t.Helper()
+		versions, err := s.Versions(t.Context(), "s1")
+		must(t, err)
+		for _, v := range versions {
+			ids = append(ids, v.Decision)
+		}
+		return ids
+	}
+	wantEqual(t, "decisions", decisions(), []int64{0, 3, 2})
+	runs, err := s.Runs(t.Context(), state.RunFilter{})
+	must(t, err)
+	if runs[2].Decision != 2 || runs[1].Decision != 3 || runs[0].Decision != 0 {
+		t.Errorf("runs %+v", runs)
+	}
+	_, err = s.writer.Exec("DELETE FROM runs")
+	must(t, err)
+	wantEqual(t, "decisions without runs", decisions(), []int64{0, 3, 2})
 }

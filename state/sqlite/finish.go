@@ -127,7 +127,8 @@ func addVersion(t tx, v state.StateVersion, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return t.do(`INSERT INTO versions (stack, serial, lineage, sha256, size, run, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	return t.do(`INSERT INTO versions (stack, serial, lineage, sha256, size, run, at, bytes, decision)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce((SELECT decision FROM runs WHERE id = ?6), 0))`,
 		v.Stack, v.Serial, v.Lineage, digest, len(v.Bytes), v.Run, micros(or(v.At, at)), packed)
 }
 

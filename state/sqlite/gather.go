@@ -6,55 +6,61 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"hangar/reconciler/scale"
 	"hangar/state"
 )
 
-// Gather turns what has happened since it was last called into events. An event
-// never changes once it is recorded. While nobody is told of events there are
-// none.
-func (s *Store) Gather(ctx context.Context, now time.Time, w state.Watch) error {
-	return s.write(ctx, "gather events", func(t tx) error {
-		if targets, err := t.count("SELECT count(*) FROM targets"); err != nil || targets == 0 {
-			return err
-		}
-		r := &recorder{tx: t, now: now}
-		var err error
-		if r.instance, _, err = one(t, plain[string], "SELECT value FROM settings WHERE name = 'instance'"); err != nil {
-			return err
-		}
-		if err := r.occurrences(); err != nil {
-			return err
-		}
-		return watchConditions(t, now, w, r.event)
+// Gather turns what has happened since it was last called into events of the
+// log, and returns how many. An event never changes once it is recorded.
+func (s *Store) Gather(ctx context.Context, now time.Time, w state.Watch) (recorded int, err error) {
+	err = s.write(ctx, "gather events", func(t tx) error {
+		recorded, err = gather(t, now, w)
+		return err
 	})
+	return recorded, err
 }
 
-// occurrence is what a trigger noted.
+func gather(t tx, now time.Time, w state.Watch) (recorded int, err error) {
+	r := &recorder{tx: t, now: now}
+	if r.instance, _, err = one(t, plain[string], "SELECT value FROM settings WHERE name = 'instance'"); err != nil {
+		return 0, err
+	}
+	if err := r.occurrences(); err != nil {
+		return 0, err
+	}
+	err = r.conditions(w)
+	return r.recorded, err
+}
+
+// occurrence is what was noted.
 type occurrence struct {
 	id              int64
 	kind            state.EventKind
 	subject, reason string
+	phase           state.Phase
+	who             string
 	at              time.Time
 }
 
 func scanOccurrence(r row) (o occurrence, err error) {
-	err = r.Scan(&o.id, &o.kind, &o.subject, &o.reason, stamp{&o.at})
+	err = r.Scan(&o.id, &o.kind, &o.subject, &o.phase, &o.reason, &o.who, stamp{&o.at})
 	return o, err
 }
 
-// occurrences makes events of what the triggers noted, in order.
+// occurrences makes events of what was noted, in order.
 func (r *recorder) occurrences() error {
-	list, err := all(r.tx, scanOccurrence, "SELECT id, kind, subject, reason, at FROM occurrences ORDER BY id")
+	list, err := all(r.tx, scanOccurrence, "SELECT id, kind, subject, phase, reason, who, at FROM occurrences ORDER BY id")
 	if err != nil {
 		return err
 	}
 	early := make(map[string]bool) // servers whose error is not known in full
 	for _, o := range list {
-		var news bool
-		e := state.Event{Kind: o.kind, At: o.at, Reason: o.reason}
+		e := state.Event{Kind: o.kind, At: o.at, Reason: o.reason, By: o.who}
+		is := true // it happened, as far as can still be told
+		news := false
 		switch o.kind {
 		case state.ServerCreated, state.ServerDestroyed, state.ServerError:
 			if !early[o.subject] {
@@ -64,13 +70,21 @@ func (r *recorder) occurrences() error {
 				continue
 			}
 			news = true
+		case state.ServerPhase, state.OrderedServer, state.OrderedDestroy:
+			_, err = r.server(o, &e)
 		case state.PlanRefused:
 			news, err = r.refusal(o, &e)
+		case state.FindingBegan, state.FindingEnded:
+			is, err = r.finding(o, &e)
+			news = true
+		case state.DecisionMade:
+			err = r.decision(o, &e)
+		case state.PauseBegan, state.PauseEnded:
 		default:
-			news, err = r.finding(o, &e)
+			err = r.run(o, &e)
 		}
-		if err == nil && news {
-			err = r.event(e)
+		if err == nil && is {
+			err = r.event(e, o.id, news)
 		}
 		if err == nil {
 			err = r.do("DELETE FROM occurrences WHERE id = ?", o.id)
@@ -92,13 +106,13 @@ func (r *recorder) server(o occurrence, e *state.Event) (early bool, err error) 
 	if e.Server = o.subject; found {
 		describe(e, s)
 	}
+	if o.phase != "" {
+		e.Phase = o.phase
+	}
 	switch o.kind {
 	case state.ServerCreated:
-		e.Phase, e.Error = state.Running, ""
-	case state.ServerDestroyed:
-		e.Phase = state.Stopped
+		e.Error = ""
 	case state.ServerError:
-		e.Phase = state.Failed
 		n, err := r.count(`SELECT count(*) FROM runs WHERE stack = ? AND phase = 'applying'
 			AND ? IN (SELECT value FROM json_each(creates))`, s.Stack, s.Name)
 		return n > 0, err
@@ -112,28 +126,69 @@ func describe(e *state.Event, s state.Server) {
 	e.Created, e.Started = s.Created, s.Started
 }
 
-// refusal completes the event of a refused plan. That the plan of the same wish
-// was refused again, for the same reason, is no news.
-func (r *recorder) refusal(o occurrence, e *state.Event) (news bool, err error) {
+// run completes an event of a run.
+func (r *recorder) run(o occurrence, e *state.Event) error {
 	id, err := strconv.ParseInt(o.subject, 10, 64)
 	if err != nil {
-		return false, err
+		return err
 	}
 	e.Run = id
 	run, err := oneRun(r.tx, id)
 	if state.CodeOf(err) == state.NotFound {
-		return true, nil
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	e.Pool, e.Stack, e.Error, e.Decision = run.Pool, run.Stack, run.Error, run.Decision
+	if o.kind == state.RunBegun {
+		e.Error, e.Reason = "", fmt.Sprintf("%d to create, %d to destroy, %d to adopt", len(run.Creates), len(run.Deletes), len(run.Imports))
+	}
+	return nil
+}
+
+// refusal completes the event of a refused plan. That the plan of the same wish
+// was refused again, for the same reason, is no news.
+func (r *recorder) refusal(o occurrence, e *state.Event) (news bool, err error) {
+	if err := r.run(o, e); err != nil || e.Stack == "" {
+		return true, err
+	}
+	run, err := oneRun(r.tx, e.Run)
 	if err != nil {
 		return false, err
 	}
-	e.Pool, e.Stack, e.Error = run.Pool, run.Stack, run.Error
 	subject := fmt.Sprintf("%s %d", run.Stack, run.Generation)
 	told, _, err := one(r.tx, scanCondition, conditionQuery+" WHERE kind = ? AND subject = ?", e.Kind, subject)
 	if err != nil || told.event.Reason == e.Reason {
 		return false, err
 	}
 	return true, putCondition(r.tx, condition{kind: e.Kind, subject: subject, event: *e})
+}
+
+// decision completes the event of a decision: what it makes and moves.
+func (r *recorder) decision(o occurrence, e *state.Event) error {
+	d, found, err := one(r.tx, scanDecision, "SELECT id, at, body FROM decisions WHERE id = ?", o.subject)
+	if err != nil || !found {
+		return err
+	}
+	e.Decision = d.ID
+	var words []string
+	for _, p := range d.Pools {
+		if p.Create > 0 {
+			words = append(words, fmt.Sprintf("create %d in %s", p.Create, p.Pool))
+		}
+	}
+	moved := map[state.Action]int{}
+	for _, s := range d.Servers {
+		moved[s.Action]++
+	}
+	for _, action := range []state.Action{state.Drain, state.Revive, state.Stop, state.Drop} {
+		if moved[action] > 0 {
+			words = append(words, fmt.Sprintf("%s %d", action, moved[action]))
+		}
+	}
+	e.Reason = strings.Join(words, ", ")
+	return nil
 }
 
 // finding completes the event of a finding. One whose record has gone is told
@@ -177,14 +232,14 @@ var ends = map[state.EventKind]state.EventKind{
 	state.StagesUnmatched: state.StagesMatched,
 }
 
-// watchConditions tells what now is so and was not before, and what has not
-// been so for a while.
-func watchConditions(t tx, now time.Time, w state.Watch, tell func(state.Event) error) error {
-	current, doubtful, err := currentConditions(t, now, w)
+// conditions records what now is so and was not before, and what has not been so
+// for a while.
+func (r *recorder) conditions(w state.Watch) error {
+	current, doubtful, err := currentConditions(r.tx, r.now, w)
 	if err != nil {
 		return err
 	}
-	known, err := all(t, scanCondition, conditionQuery+" WHERE kind <> 'plan.refused'")
+	known, err := all(r.tx, scanCondition, conditionQuery+" WHERE kind <> 'plan.refused'")
 	if err != nil {
 		return err
 	}
@@ -195,44 +250,44 @@ func watchConditions(t tx, now time.Time, w state.Watch, tell func(state.Event) 
 		if is(known, c) {
 			continue
 		}
-		if err := tell(c.event); err != nil {
+		if err := r.event(c.event, 0, true); err != nil {
 			return err
 		}
-		if err := putCondition(t, c); err != nil {
+		if err := putCondition(r.tx, c); err != nil {
 			return err
 		}
 	}
 	for _, c := range known {
-		if err := c.review(t, is(current, c) || doubtful(c), now, w.Calm, tell); err != nil {
+		if err := r.review(c, is(current, c) || doubtful(c), w.Calm); err != nil {
 			return err
 		}
 	}
-	return t.do(`DELETE FROM conditions WHERE kind = 'plan.refused'
+	return r.do(`DELETE FROM conditions WHERE kind = 'plan.refused'
 		AND subject NOT IN (SELECT name || ' ' || generation FROM stacks WHERE generation <> applied)`)
 }
 
 // review judges a condition that was told: it stands, or it has not been seen
 // for a while and has ended.
-func (c condition) review(t tx, stands bool, now time.Time, calm time.Duration, tell func(state.Event) error) error {
+func (r *recorder) review(c condition, stands bool, calm time.Duration) error {
 	end, told := ends[c.kind]
 	switch {
 	case stands && c.unseen.IsZero():
 		return nil
 	case stands:
-		return t.do("UPDATE conditions SET unseen = 0 WHERE kind = ? AND subject = ?", c.kind, c.subject)
+		return r.do("UPDATE conditions SET unseen = 0 WHERE kind = ? AND subject = ?", c.kind, c.subject)
 	case told && c.unseen.IsZero():
-		return t.do("UPDATE conditions SET unseen = ? WHERE kind = ? AND subject = ?", micros(now), c.kind, c.subject)
-	case told && now.Sub(c.unseen) < calm:
+		return r.do("UPDATE conditions SET unseen = ? WHERE kind = ? AND subject = ?", micros(r.now), c.kind, c.subject)
+	case told && r.now.Sub(c.unseen) < calm:
 		return nil
 	}
 	if told {
 		e := c.event
 		e.Kind, e.At, e.Reason = end, c.unseen, "no longer so: "+c.event.Reason
-		if err := tell(e); err != nil {
+		if err := r.event(e, 0, true); err != nil {
 			return err
 		}
 	}
-	return t.do("DELETE FROM conditions WHERE kind = ? AND subject = ?", c.kind, c.subject)
+	return r.do("DELETE FROM conditions WHERE kind = ? AND subject = ?", c.kind, c.subject)
 }
 
 // currentConditions are what is so by the newest decision and the records. What

@@ -159,12 +159,12 @@ func TestLockedByAnotherProgram(t *testing.T) {
 	impatient.writer, err = connect(dsn(s.path, "rw", time.Millisecond, map[string][]string{"_txlock": {"immediate"}}), 1)
 	must(t, err)
 	defer impatient.Close()
-	wantCode(t, impatient.SetPaused(t.Context(), true), state.Unavailable, "locked by another program", s.path, "end it")
+	wantCode(t, impatient.SetPaused(t.Context(), true, "octocat", start), state.Unavailable, "locked by another program", s.path, "end it")
 	wantEqual(t, "servers read beside a writer", names(get(t, s.Servers)), []string{"a"})
 
 	_, err = other.Exec("ROLLBACK")
 	must(t, err)
-	must(t, impatient.SetPaused(t.Context(), true))
+	must(t, impatient.SetPaused(t.Context(), true, "octocat", start))
 }
 
 func TestOpenOfALockedFile(t *testing.T) {
@@ -295,7 +295,7 @@ func TestOpenReadOnly(t *testing.T) {
 	wantEqual(t, "servers", names(get(t, snapshot(r)).Servers), []string{"a"})
 	grow(t, s, start, "s2", "b")
 	wantEqual(t, "servers after a commit", names(get(t, snapshot(r)).Servers), []string{"a", "b"})
-	wantCode(t, r.SetPaused(t.Context(), true), state.Invalid, "for reading only", s.path)
+	wantCode(t, r.SetPaused(t.Context(), true, "octocat", start), state.Invalid, "for reading only", s.path)
 
 	must(t, s.Close()) // the reader outlives the server
 	wantEqual(t, "servers after the server's end", names(get(t, snapshot(r)).Servers), []string{"a", "b"})
@@ -336,7 +336,7 @@ func TestInstance(t *testing.T) {
 func TestPaused(t *testing.T) {
 	s := newStore(t)
 	for _, yes := range []bool{false, true, true, false, false} {
-		must(t, s.SetPaused(t.Context(), yes))
+		must(t, s.SetPaused(t.Context(), yes, "octocat", start))
 		if got := get(t, s.Paused); got != yes || get(t, snapshot(s)).Paused != yes {
 			t.Errorf("paused %t, want %t", got, yes)
 		}

@@ -9,7 +9,7 @@ import (
 	"hangar/state"
 )
 
-const runColumns = `id, stack, pool, generation, phase, creates, deletes, forced, keeps, imports,
+const runColumns = `id, stack, pool, generation, decision, phase, creates, deletes, forced, keeps, imports,
 	verdict, error, diagnostics, waits, approved, decided_by, saved, timings, started, planned, applying, finished`
 
 // unfinished is true of a run that has not ended; spelled as in the schema,
@@ -17,7 +17,7 @@ const runColumns = `id, stack, pool, generation, phase, creates, deletes, forced
 const unfinished = "phase IN ('planning', 'planned', 'applying')"
 
 func scanRun(r row) (run state.Run, err error) {
-	err = r.Scan(&run.ID, &run.Stack, &run.Pool, &run.Generation, &run.Phase,
+	err = r.Scan(&run.ID, &run.Stack, &run.Pool, &run.Generation, &run.Decision, &run.Phase,
 		asJSON{&run.Creates}, asJSON{&run.Deletes}, asJSON{&run.Forced}, asJSON{&run.Keeps}, asJSON{&run.Imports},
 		&run.Verdict, &run.Error, asJSON{&run.Diagnostics},
 		stamp{&run.Waits}, stamp{&run.Approved}, &run.By, asJSON{&run.Saved}, asJSON{&run.Timings},
@@ -197,8 +197,8 @@ func addRun(t tx, run state.Run, at time.Time) (int64, error) {
 	if err := t.do("UPDATE stacks SET open = 0 WHERE name = ?", run.Stack); err != nil {
 		return 0, err
 	}
-	return t.count(`INSERT INTO runs (stack, pool, generation, phase, creates, deletes, forced, keeps, imports, started)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+	return t.count(`INSERT INTO runs (stack, decision, pool, generation, phase, creates, deletes, forced, keeps, imports, started)
+		VALUES (?1, (SELECT decision FROM stacks WHERE name = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id`,
 		run.Stack, run.Pool, run.Generation, run.Phase,
 		asJSON{run.Creates}, asJSON{run.Deletes}, asJSON{run.Forced}, asJSON{run.Keeps}, asJSON{run.Imports}, micros(at))
 }

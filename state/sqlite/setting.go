@@ -78,12 +78,16 @@ func paused(t tx) (bool, error) {
 	return n > 0, err
 }
 
-// SetPaused records a pause or its end.
-func (s *Store) SetPaused(ctx context.Context, yes bool) error {
+// SetPaused records that the person of that login paused, or ended a pause.
+func (s *Store) SetPaused(ctx context.Context, yes bool, by string, at time.Time) error {
 	return s.write(ctx, "record the pause", func(t tx) error {
-		if !yes {
-			return t.do("DELETE FROM settings WHERE name = 'paused'")
+		statement, kind := "DELETE FROM settings WHERE name = 'paused'", state.PauseEnded
+		if yes {
+			statement, kind = "INSERT INTO settings (name, value) VALUES ('paused', 'by an admin') ON CONFLICT DO NOTHING", state.PauseBegan
 		}
-		return t.do("INSERT INTO settings (name, value) VALUES ('paused', 'by an admin') ON CONFLICT DO NOTHING")
+		if changed, err := t.exec(statement); err != nil || changed == 0 {
+			return err
+		}
+		return note(t, occurrence{kind: kind, who: by, at: at})
 	})
 }

@@ -109,10 +109,10 @@ func newestRun(t tx, stack string) (state.Run, error) {
 	return run, err
 }
 
-const versionColumns = "stack, serial, lineage, sha256, size, run, at"
+const versionColumns = "stack, serial, lineage, sha256, size, run, decision, at"
 
 func scanVersion(r row) (v state.StateVersion, err error) {
-	err = r.Scan(&v.Stack, &v.Serial, &v.Lineage, &v.SHA256, &v.Size, &v.Run, stamp{&v.At})
+	err = r.Scan(&v.Stack, &v.Serial, &v.Lineage, &v.SHA256, &v.Size, &v.Run, &v.Decision, stamp{&v.At})
 	return v, err
 }
 
@@ -135,7 +135,7 @@ func (s *Store) Version(ctx context.Context, stack string, serial int64) (versio
 	err = s.read(ctx, "read a state version", func(t tx) error {
 		var found bool
 		version, found, err = one(t, func(r row) (v state.StateVersion, err error) {
-			err = r.Scan(&v.Stack, &v.Serial, &v.Lineage, &v.SHA256, &v.Size, &v.Run, stamp{&v.At}, &v.Bytes)
+			err = r.Scan(&v.Stack, &v.Serial, &v.Lineage, &v.SHA256, &v.Size, &v.Run, &v.Decision, stamp{&v.At}, &v.Bytes)
 			return v, err
 		}, "SELECT "+versionColumns+", bytes FROM versions WHERE stack = ? AND serial = ? ORDER BY id DESC LIMIT 1", stack, serial)
 		if err == nil && !found {
