@@ -14,6 +14,7 @@ import (
 type Archive interface {
 	Prune(ctx context.Context, before time.Time) (stacks []string, err error)
 	PruneVersions(ctx context.Context, newest int, before time.Time) error
+	PruneEvents(ctx context.Context, before time.Time) error
 	Stacks(ctx context.Context) ([]state.Stack, error)
 }
 
@@ -27,8 +28,8 @@ type Folders interface {
 }
 
 // Keeper removes what nobody needs any more: records of servers that have been
-// gone for Keep, emptied stacks, old states, and module copies that no stack
-// uses.
+// gone for Keep, emptied stacks, old states, old events, and module copies that
+// no stack uses.
 type Keeper struct {
 	Archive Archive
 	Folders Folders
@@ -36,6 +37,7 @@ type Keeper struct {
 
 	KeepStates    int           // versions of a stack's state, at most; 0: no bound
 	KeepStatesFor time.Duration // 0: no bound
+	KeepEvents    time.Duration
 
 	Every time.Duration
 	Now   func() time.Time
@@ -76,6 +78,9 @@ func (k *Keeper) Clean(ctx context.Context) error {
 	}
 	if err := k.Archive.PruneVersions(ctx, k.KeepStates, old); err != nil {
 		return fmt.Errorf("remove old states: %w", err)
+	}
+	if err := k.Archive.PruneEvents(ctx, k.Now().Add(-k.KeepEvents)); err != nil {
+		return fmt.Errorf("remove old events: %w", err)
 	}
 	stacks, err := k.Archive.Stacks(ctx)
 	if err != nil {

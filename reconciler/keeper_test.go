@@ -64,7 +64,7 @@ func TestKeeper(t *testing.T) {
 	folders := &shelf{stacks: []string{first, second, "left-over"}, modules: []string{"packet-00000000", "packet-11111111", "packet-22222222"}, stuck: first}
 	now := gone.Add(59 * time.Minute)
 	k := &reconciler.Keeper{
-		Archive: h.store, Folders: folders, Keep: time.Hour, Every: time.Hour,
+		Archive: h.store, Folders: folders, Keep: time.Hour, KeepEvents: 90 * time.Minute, Every: time.Hour,
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
 	if err := k.Clean(t.Context()); err != nil {

@@ -140,6 +140,8 @@ type Config struct {
 	SweepConfirm  time.Duration `env:"DRONE_SWEEP_CONFIRM" envDefault:"1m" help:"after how long a second sweep must show the same before a machine that nobody knows is removed, or one that is gone is given up"`
 	StateKeep     StateKeep     `env:"DRONE_STATE_KEEP" envDefault:"100,2160h" help:"how many states of a stack are kept, and for how long: a number, a duration, or both; the newest one always"`
 
+	EventsKeep time.Duration `env:"DRONE_EVENTS_KEEP" envDefault:"720h" help:"how long events are kept: what happened, and who ordered it"`
+
 	SlackWebhook  string `env:"DRONE_SLACK_WEBHOOK" help:"incoming webhook of a Slack channel that is told of servers, a URL"`
 	SlackCreate   bool   `env:"DRONE_SLACK_CREATE" envDefault:"true" help:"tell Slack when a server runs"`
 	SlackDestroy  bool   `env:"DRONE_SLACK_DESTROY" envDefault:"true" help:"tell Slack when a server was destroyed"`
@@ -220,6 +222,7 @@ func (c Config) mistakes() []string {
 	wrong(c.SweepInterval < time.Second, "DRONE_SWEEP_INTERVAL=%s: want 1s or more", c.SweepInterval)
 	wrong(c.SweepConfirm < 100*time.Millisecond, "DRONE_SWEEP_CONFIRM=%s: want 100ms or more", c.SweepConfirm)
 	wrong(c.Interval < 100*time.Millisecond, "DRONE_INTERVAL=%s: want 100ms or more", c.Interval)
+	wrong(c.EventsKeep < 24*time.Hour, "DRONE_EVENTS_KEEP=%s: want 24h or more, since for so long news waits for a target that does not answer", c.EventsKeep)
 	wrong(c.Keep < 24*time.Hour, "DRONE_KEEP=%s: want 24h or more, since what a day has cost is counted from the records", c.Keep)
 
 	wrong(len(c.TerraformSettings) > 0 && c.TerraformModule == "packet", "DRONE_TERRAFORM_SETTINGS=...: are those of a module of your own; the module packet has DRONE_PACKET_*")

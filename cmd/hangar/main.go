@@ -87,6 +87,7 @@ type commands struct {
 	Runs     runsCommand     `cmd:"" help:"Show what was planned and applied, and the plans that wait for approval."`
 	Approve  approveCommand  `cmd:"" help:"Have a plan that waits applied."`
 	Discard  discardCommand  `cmd:"" help:"Discard a plan that waits: what it was to destroy goes back to work."`
+	Events   eventsCommand   `cmd:"" help:"Tell what happened, or what happens: phases, runs, decisions, orders and who gave them."`
 	Logs     logsCommand     `cmd:"" help:"Show the logs of a machine: of its setup and of its runner."`
 	SSH      sshCommand      `cmd:"" name:"ssh" help:"Log in to a machine with the right key and its pinned host key."`
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`

@@ -221,7 +221,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	measured := s.measure(poolSource, runner)
 	s.keeper = &reconciler.Keeper{
 		Archive: store, Folders: runner,
-		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, Every: time.Hour, Now: time.Now, Log: log,
+		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, KeepEvents: cfg.EventsKeep, Every: time.Hour, Now: time.Now, Log: log,
 	}
 	rest := api.New(store, s.reconciler, s.sweeper, queue)
 	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
@@ -234,6 +234,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		Store: store, Pools: poolSource, States: stateTeller{history{store}}, Unread: measured.Unread, Wait: measured.Oldest,
 		Username: cfg.UIUsername, Password: cfg.UIPassword, Realm: cfg.UIRealm,
 	}
+	s.notifier.Gathered = rest.EventsRecorded
 	s.handler = rest.Handler()
 	log.Info("starting", "release", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,
 		"applies", s.converger.Applies, "pools", summary(poolSource), "server", cfg.ServerURL())

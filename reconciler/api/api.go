@@ -24,6 +24,7 @@ type Store interface {
 	StackStore
 	RunStore
 	DecisionStore
+	EventStore
 }
 
 // Control is what the API asks of the reconciler. Its methods record what is
@@ -74,12 +75,13 @@ type API struct {
 	control Control
 	auditor Auditor
 	gate    Gate
+	streams *streaming
 }
 
 // New returns an API on what it reads, what it commands, who looks for
 // machines, and who may.
 func New(store Store, control Control, auditor Auditor, gate Gate) *API {
-	return &API{Root: "/", Log: slog.Default(), store: store, control: control, auditor: auditor, gate: gate}
+	return &API{Root: "/", Log: slog.Default(), store: store, control: control, auditor: auditor, gate: gate, streams: newStreaming()}
 }
 
 // Handler returns the API's routes.
@@ -135,6 +137,9 @@ func (a *API) routes(api *gin.RouterGroup) {
 	get(api, "/decisions", a.reply(a.listDecisions))
 	get(api, "/explain", a.reply(a.explain))
 	get(api, "/explain/:what", a.reply(a.explain))
+
+	get(api, "/events", a.reply(a.listEvents))
+	api.GET("/events/stream", a.streamEvents)
 }
 
 // get adds a route for GET, and for HEAD as HTTP wants it.

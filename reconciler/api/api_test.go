@@ -21,11 +21,11 @@ func TestRoutes(t *testing.T) {
 		stack = `{"name":"s1","pool":"default","provider":"packet","candidate":"ewr1/c3.small.x86",` +
 			`"settings":{"api_token":"(sensitive value)","list":[{"User_Data":"(sensitive value)","b":"c"}],"nested":{"a":1,"password":"(sensitive value)"},"plan":"c3.small.x86"},` +
 			`"module":"packet-0123456789ab","resource":"equinix_metal_device.server","generation":3,"applied":2,"unclean":"","failures":0,"created":"2026-11-23T15:28:44Z"}`
-		run6 = `{"id":6,"stack":"s2","pool":"default","generation":0,"phase":"errored","creates":[],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
+		run6 = `{"id":6,"stack":"s2","pool":"default","generation":0,"decision":0,"phase":"errored","creates":[],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
 			`"verdict":"","error":"","diagnostics":[],"started":"2026-11-23T15:28:44Z"}`
-		run7 = `{"id":7,"stack":"s1","pool":"default","generation":2,"phase":"applied","creates":["agent-aaaaaaaa"],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
+		run7 = `{"id":7,"stack":"s1","pool":"default","generation":2,"decision":0,"phase":"applied","creates":["agent-aaaaaaaa"],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
 			`"verdict":"","error":"","diagnostics":[{"severity":"warning","summary":"deprecated"}],"started":"2026-11-23T15:28:44Z","finished":"2026-11-23T15:28:44Z"`
-		run8 = `{"id":8,"stack":"s1","pool":"default","generation":0,"phase":"planning","creates":[],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
+		run8 = `{"id":8,"stack":"s1","pool":"default","generation":0,"decision":0,"phase":"planning","creates":[],"deletes":[],"forced":[],"keeps":[],"imports":{},` +
 			`"verdict":"","error":"","diagnostics":[],"started":"2026-11-23T15:28:44Z"}`
 		decision1 = `{"id":1,"at":"2026-11-23T15:28:44Z","paused":false,"pools":[],"servers":[],"unmatched":[]}`
 		decision2 = `{"id":2,"at":"2026-11-23T15:28:44Z","paused":false,"pools":[],"servers":[],"unmatched":[{"stages":[],"asks":"pipeline/exec linux/amd64","reason":""}]}`
@@ -49,7 +49,7 @@ func TestRoutes(t *testing.T) {
 		{"/api/stacks", asJSON, "[" + stack + "]"},
 		{"/api/stacks/s1", asJSON, stack},
 		{"/api/stacks/s1/outputs", asJSON, `{"agent-aaaaaaaa":{"id":"d-1","address":"203.0.113.7","private_address":"10.0.0.7","state":"active","region":"ewr1","size":"c3.small.x86","image":"ubuntu_24_04"}}`},
-		{"/api/stacks/s1/versions", asJSON, `[{"stack":"s1","serial":4,"lineage":"l","sha256":"00ff","size":12,"run":7,"at":"2026-11-23T15:28:44Z"}]`},
+		{"/api/stacks/s1/versions", asJSON, `[{"stack":"s1","serial":4,"lineage":"l","sha256":"00ff","size":12,"run":7,"decision":0,"at":"2026-11-23T15:28:44Z"}]`},
 		{"/api/runs", asJSON, "[" + run8 + "," + run7 + "}," + run6 + "]"},
 		{"/api/runs?limit=1", asJSON, "[" + run8 + "]"},
 		{"/api/runs?before=8&limit=1", asJSON, "[" + run7 + "}]"},
@@ -258,6 +258,17 @@ func TestNoContent(t *testing.T) {
 	for _, path := range []string{"/api/pause", "/api/resume"} {
 		if got := h.ask(t, "POST", path, ""); got.status != http.StatusNoContent || got.body != "" {
 			t.Errorf("%s: got %+v", path, got)
+		}
+	}
+}
+
+// Who asks for something is passed on.
+func TestOrdersTellWhoGaveThem(t *testing.T) {
+	for _, request := range []string{"POST /api/servers", "DELETE /api/servers/agent-aaaaaaaa", "POST /api/pause", "POST /api/resume"} {
+		h := open(t, populated(), nil)
+		method, path, _ := strings.Cut(request, " ")
+		if got := h.ask(t, method, path, ""); got.status > 299 || h.world.by != "octocat" {
+			t.Errorf("%s: %+v, by %q", request, got, h.world.by)
 		}
 	}
 }

@@ -136,12 +136,19 @@ func page(c *gin.Context) (before int64, limit int, err error) {
 			return 0, 0, state.Errorf(state.Invalid, "before=%s: wanted is the id of an item, a whole number above 0", text)
 		}
 	}
-	limit = defaultLimit
-	if text := c.Query("limit"); text != "" {
-		limit, err = strconv.Atoi(text)
-		if err != nil || limit < 1 || limit > maxLimit {
-			return 0, 0, state.Errorf(state.Invalid, "limit=%s: wanted is a whole number from 1 to %d", text, maxLimit)
-		}
+	limit, err = pageLimit(c)
+	return before, limit, err
+}
+
+// pageLimit reads how many items are asked for, at most.
+func pageLimit(c *gin.Context) (int, error) {
+	text := c.Query("limit")
+	if text == "" {
+		return defaultLimit, nil
 	}
-	return before, limit, nil
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > maxLimit {
+		return 0, state.Errorf(state.Invalid, "limit=%s: wanted is a whole number from 1 to %d", text, maxLimit)
+	}
+	return limit, nil
 }

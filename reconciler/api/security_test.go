@@ -22,6 +22,7 @@ var guarded = []string{
 	"POST /api/pause", "POST /api/resume",
 	"GET /api/stacks", "GET /api/stacks/s1", "GET /api/stacks/s1/outputs", "GET /api/stacks/s1/versions",
 	"GET /api/runs", "GET /api/runs/7", "GET /api/runs/7/plan", "GET /api/decisions", "HEAD /api/servers",
+	"GET /api/events",
 }
 
 func TestAuthorization(t *testing.T) {

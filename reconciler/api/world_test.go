@@ -36,6 +36,7 @@ type world struct {
 	sweeps      []string // what was asked of the auditor
 	paused      bool
 	by          string // who asked for what last
+	events      []state.Event
 
 	err    error             // what every call returns, if set
 	admins map[string]string // logins by tokens
@@ -148,6 +149,37 @@ func (w *world) Decisions(_ context.Context, before int64, limit int) (out []sta
 		}
 	})
 	return out, err
+}
+
+func (w *world) Events(_ context.Context, f state.EventFilter) (out []state.Event, read int64, err error) {
+	err = w.locked(func() {
+		read = int64(len(w.events))
+		for _, e := range w.events {
+			if e.Seq > f.After && (f.Server == "" || f.Server == e.Server) && (f.Stack == "" || f.Stack == e.Stack) &&
+				(f.Kinds == nil || slices.Contains(f.Kinds, e.Kind)) {
+				if out = append(out, e); len(out) == f.Limit {
+					read = e.Seq
+					return
+				}
+			}
+		}
+	})
+	return out, read, err
+}
+
+func (w *world) LastEvent(context.Context) (seq int64, err error) {
+	err = w.locked(func() { seq = int64(len(w.events)) })
+	return seq, err
+}
+
+// happen adds events of these servers to the log.
+func (h *house) happen(servers ...string) {
+	_ = h.world.locked(func() {
+		for _, name := range servers {
+			h.world.events = append(h.world.events, state.Event{Seq: int64(len(h.world.events)) + 1, ID: "e-" + name, Kind: state.ServerPhase, Server: name, At: time.Unix(1795447724, 0).UTC()})
+		}
+	})
+	h.EventsRecorded()
 }
 
 func (w *world) Paused(context.Context) (paused bool, err error) {

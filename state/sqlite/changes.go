@@ -27,6 +27,11 @@ func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 				return err
 			}
 		}
+		if o := c.Order; o != nil {
+			if err := note(t, occurrence{kind: o.Kind, subject: o.Server, reason: o.Reason, who: o.By, at: c.At}); err != nil {
+				return err
+			}
+		}
 		for _, stack := range c.Stacks {
 			if err := addStack(t, stack, opens(c, stack.Name), c.At); err != nil {
 				return err
@@ -71,11 +76,6 @@ func (s *Store) Commit(ctx context.Context, c state.Changes) error {
 		}
 		for stack := range raised {
 			if err := t.do("UPDATE stacks SET decision = ? WHERE name = ?", decision, stack); err != nil {
-				return err
-			}
-		}
-		if o := c.Order; o != nil {
-			if err := note(t, occurrence{kind: o.Kind, subject: o.Server, reason: o.Reason, who: o.By, at: c.At}); err != nil {
 				return err
 			}
 		}

@@ -81,8 +81,8 @@ func (s *Store) Overage(ctx context.Context, target string, before time.Time) (n
 }
 
 // Events returns the events of the log that f selects, in order, and the place
-// up to which the log was read: After a next read of it nothing is missed and
-// nothing comes twice. What old events that are kept no more said is gone.
+// up to which the log was read: from there on, nothing is missed and nothing
+// comes twice. A place beyond the end, of a log that was lost, is put back to it.
 func (s *Store) Events(ctx context.Context, f state.EventFilter) (events []state.Event, read int64, err error) {
 	where, args := "id > ?", []any{f.After}
 	for column, value := range map[string]string{"server": f.Server, "stack": f.Stack} {
@@ -103,11 +103,24 @@ func (s *Store) Events(ctx context.Context, f state.EventFilter) (events []state
 			read = events[limit-1].Seq
 			return nil
 		}
-		newest, err := t.count("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'")
-		read = max(newest, f.After)
+		read, err = lastEvent(t)
 		return err
 	})
 	return events, read, err
+}
+
+// LastEvent returns the place of the newest event, also when it is kept no more;
+// 0: there was none yet.
+func (s *Store) LastEvent(ctx context.Context) (seq int64, err error) {
+	err = s.read(ctx, "find the newest event", func(t tx) error {
+		seq, err = lastEvent(t)
+		return err
+	})
+	return seq, err
+}
+
+func lastEvent(t tx) (int64, error) {
+	return t.count("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'")
 }
 
 // PruneEvents removes from the log what was recorded before a time.

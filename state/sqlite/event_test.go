@@ -422,7 +422,7 @@ func TestLogOfEvents(t *testing.T) {
 		"run.begun run 1", "run.planned run 1",
 		"server.phase a creating", "server.phase b creating", "run.applying run 1",
 		"run.applied run 1", "server.created a running", "server.created b running",
-		"server.phase a stopping", "order.destroy a stopping octocat",
+		"order.destroy a stopping octocat", "server.phase a stopping",
 		"pause hubot", "pause.ended octocat",
 		"run.begun run 2", "plan.refused run 2", "run.begun run 3", "plan.refused run 3",
 		"server.phase b error", "server.error b error",
@@ -449,7 +449,7 @@ func TestLogOfEvents(t *testing.T) {
 	}{
 		{"a page", state.EventFilter{After: 3, Limit: 2}, want[3:5], 5},
 		{"the last page", state.EventFilter{After: 19, Limit: 100}, want[19:], 21},
-		{"beyond the end", state.EventFilter{After: 99}, []string{}, 99},
+		{"beyond the end", state.EventFilter{After: 99}, []string{}, 21},
 		{"a server", state.EventFilter{Server: "b", After: 3}, []string{want[6], want[10], want[19], want[20]}, 21},
 		{"a kind", state.EventFilter{Kinds: []state.EventKind{"server.error"}}, []string{want[20]}, 21},
 		{"kinds of a family", state.EventFilter{Kinds: []state.EventKind{"pause", "decision"}}, []string{want[0], want[13], want[14]}, 21},

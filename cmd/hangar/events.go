@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"hangar/reconciler/api"
+	"hangar/state"
+	"hangar/state/sqlite"
+)
+
+var _ api.EventStore = (*sqlite.Store)(nil)
+
+type eventsCommand struct {
+	Follow bool     `short:"f" help:"Tell what happens from now on, or since --since, as it happens."`
+	Since  *int64   `placeholder:"SEQ" help:"Tell only what came after this event."`
+	Server string   `help:"Only of this server."`
+	Stack  string   `help:"Only of this stack."`
+	Kind   []string `help:"Only of these kinds, such as server.error; run stands for all that begin with run."`
+	JSON   bool     `name:"json" help:"Print an object of JSON a line."`
+}
+
+func (eventsCommand) Help() string {
+	return `Asks the running hangar serve for its log of events. Takes the same environment as hangar serve. DRONE_EVENTS_KEEP says for how long they are kept.
+
+    hangar events --kind order --kind pause        # who gave orders
+    hangar events --server agent-k3v7q2mn          # the life of a server
+    hangar events --follow --json | jq 'select(.event == "server.error")'`
+}
+
+// Run tells what happened.
+func (c eventsCommand) Run(p *program) error {
+	cfg, err := parseConfig(p.environ)
+	if err != nil {
+		return err
+	}
+	if c.Follow {
+		err = c.follow(p, cfg)
+	} else {
+		err = c.list(p, cfg)
+	}
+	if p.ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// list prints page after page.
+func (c *eventsCommand) list(p *program, cfg Config) error {
+	for {
+		answer, err := c.ask(p.ctx, cfg, "/api/events", "limit", "500")
+		if err != nil {
+			return err
+		}
+		var page []json.RawMessage
+		err = json.NewDecoder(answer).Decode(&page)
+		answer.Close()
+		if err != nil {
+			return fmt.Errorf("read the events: %w", err)
+		}
+		for _, event := range page {
+			if err := c.print(p.stdout, event); err != nil {
+				return err
+			}
+		}
+		if len(page) < 500 {
+			return nil
+		}
+	}
+}
+
+// follow prints what a stream tells, and asks for the next one where it ends.
+func (c *eventsCommand) follow(p *program, cfg Config) error {
+	for {
+		answer, err := c.ask(p.ctx, cfg, "/api/events/stream")
+		if err != nil {
+			return err
+		}
+		lines := bufio.NewReader(answer)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				break // the stream has its time, and hangar may have ended: the next question tells
+			}
+			if id, found := strings.CutPrefix(line, "id: "); found && c.Since == nil {
+				if seq, err := strconv.ParseInt(strings.TrimSpace(id), 10, 64); err == nil {
+					c.Since = &seq // from where to go on, should nothing come
+				}
+			}
+			if data, found := strings.CutPrefix(line, "data: "); found {
+				if err := c.print(p.stdout, json.RawMessage(data)); err != nil {
+					answer.Close()
+					return err
+				}
+			}
+		}
+		answer.Close()
+		select {
+		case <-p.ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// ask asks the running hangar for what comes after c.Since.
+func (c *eventsCommand) ask(ctx context.Context, cfg Config, path string, more ...string) (io.ReadCloser, error) {
+	base, err := runningServer(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	if base == "" {
+		return nil, errors.New("no hangar serve is running on the data folder " + cfg.Data + ": start it first, or set DRONE_DATA to the folder of one that runs")
+	}
+	query := url.Values{}
+	for name, value := range map[string]string{"server": c.Server, "stack": c.Stack} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	query["kind"] = c.Kind
+	if c.Since != nil {
+		query.Set("since", strconv.FormatInt(*c.Since, 10))
+	}
+	for i := 0; i < len(more); i += 2 {
+		query.Set(more[i], more[i+1])
+	}
+	return askServer(ctx, cfg, http.MethodGet, base+path+"?"+query.Encode())
+}
+
+// print prints an event as a line, and remembers its place.
+func (c *eventsCommand) print(out io.Writer, event json.RawMessage) error {
+	var e state.Event
+	if err := json.Unmarshal(event, &e); err != nil {
+		return fmt.Errorf("read an event: %w", err)
+	}
+	c.Since = &e.Seq
+	if c.JSON {
+		_, err := fmt.Fprintln(out, strings.TrimSpace(string(event)))
+		return err
+	}
+	_, err := fmt.Fprintln(out, eventLine(e))
+	return err
+}
+
+// eventLine tells an event to a person.
+func eventLine(e state.Event) string {
+	words := []string{fmt.Sprintf("%-6d %s  %-16s", e.Seq, e.At.Local().Format(time.DateTime), e.Kind)}
+	about := cmp.Or(e.Server, e.Stack, e.Device, e.Pool)
+	if e.Run > 0 {
+		about += fmt.Sprintf(" run %d", e.Run)
+	}
+	if e.Decision > 0 && e.Run == 0 {
+		about = fmt.Sprintf("%d", e.Decision)
+	}
+	if about != "" {
+		words = append(words, about)
+	}
+	if e.Phase != "" {
+		words = append(words, string(e.Phase))
+	}
+	if e.By != "" {
+		words = append(words, "by "+e.By)
+	}
+	line := strings.Join(words, " ")
+	for _, why := range []string{e.Reason, e.Error} {
+		if why != "" && why != e.Server {
+			line += ": " + strings.ReplaceAll(why, "\n", " ")
+		}
+	}
+	return line
+}
