@@ -6,8 +6,7 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"hangar/state"
-	"hangar/tfmodules"
+	"hangar/reconciler/history"
 )
 
 type stateCommand struct {
@@ -65,8 +64,8 @@ func (c stateListCommand) Run(p *program) error {
 	})
 }
 
-func (c stateListCommand) resources(p *program, h history) error {
-	_, shown, err := h.one(p.ctx, c.Stack, c.Serial)
+func (c stateListCommand) resources(p *program, h recordedStates) error {
+	shown, err := h.Show(p.ctx, c.Stack, c.Serial)
 	if err != nil {
 		return err
 	}
@@ -98,14 +97,18 @@ func (c stateVersionsCommand) Run(p *program) error {
 		return err
 	}
 	defer h.Close()
-	versions, err := h.versions(p.ctx, c.Stack)
+	versions, err := h.History.Versions(p.ctx, c.Stack)
 	if err != nil {
 		return err
 	}
 	return c.print(p.stdout, versions, func(w io.Writer) {
-		fmt.Fprintln(w, "SERIAL\tLINEAGE\tSHA-256\tSIZE\tRUN\tTIME")
+		fmt.Fprintln(w, "SERIAL\tLINEAGE\tSHA-256\tSIZE\tRUN\tDECISION\tTIME")
 		for _, v := range versions {
-			fmt.Fprintf(w, "%d\t%s\t%.12s\t%d\t%d\t%s\n", v.Serial, v.Lineage, v.SHA256, v.Size, v.Run, stamp(v.At))
+			decision := "-"
+			if v.Decision > 0 {
+				decision = fmt.Sprint(v.Decision)
+			}
+			fmt.Fprintf(w, "%d\t%s\t%.12s\t%d\t%d\t%s\t%s\n", v.Serial, v.Lineage, v.SHA256, v.Size, v.Run, decision, stamp(v.At))
 		}
 	})
 }
@@ -129,10 +132,11 @@ func (c stateShowCommand) Run(p *program) error {
 		return err
 	}
 	defer h.Close()
-	v, shown, err := h.one(p.ctx, c.Stack, c.Serial)
+	shown, err := h.Show(p.ctx, c.Stack, c.Serial)
 	if err != nil {
 		return err
 	}
+	v := shown.Version
 	if c.Address != "" {
 		found := shown.Find(c.Address)
 		if len(found) == 0 {
@@ -140,15 +144,11 @@ func (c stateShowCommand) Run(p *program) error {
 			for _, r := range shown.Resources {
 				known = append(known, r.Address)
 			}
-			return fmt.Errorf("serial %d of stack %s has no resource %s; it has %s", v.Serial, v.Stack, c.Address, some(known))
+			return fmt.Errorf("serial %d of stack %s has no resource %s; it has %s", v.Serial, v.Stack, c.Address, history.Some(known))
 		}
 		shown.Resources, shown.Outputs = found, map[string]any{}
 	}
-	answer := struct {
-		Version state.StateVersion `json:"version"`
-		tfmodules.State
-	}{v, shown}
-	return c.print(p.stdout, answer, func(w io.Writer) {
+	return c.print(p.stdout, shown, func(w io.Writer) {
 		fmt.Fprintf(w, "# Stack %s, %s, lineage %s\n\n%s", v.Stack, told(v), v.Lineage, shown.Text())
 	})
 }
@@ -172,40 +172,10 @@ func (c stateDiffCommand) Run(p *program) error {
 		return err
 	}
 	defer h.Close()
-	versions, err := h.recorded(p.ctx, c.Stack)
+	answer, err := h.Diff(p.ctx, c.Stack, c.Old, c.New)
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Old *state.StateVersion `json:"old"` // null: an empty one, for there is none before
-		New state.StateVersion  `json:"new"`
-		tfmodules.Difference
-	}{New: versions[0]}
-	if c.New != nil {
-		if answer.New, err = pick(versions, *c.New); err != nil {
-			return err
-		}
-	}
-	if c.Old != nil {
-		old, err := pick(versions, *c.Old)
-		if err != nil {
-			return err
-		}
-		answer.Old = &old
-	} else if len(versions) > 1 {
-		answer.Old = &versions[1]
-	}
-	var before tfmodules.State
-	if answer.Old != nil {
-		if before, err = h.read(p.ctx, *answer.Old); err != nil {
-			return err
-		}
-	}
-	after, err := h.read(p.ctx, answer.New)
-	if err != nil {
-		return err
-	}
-	answer.Difference = tfmodules.Compare(before, after)
 	return c.print(p.stdout, answer, func(w io.Writer) {
 		from := "nothing"
 		if answer.Old != nil {

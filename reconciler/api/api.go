@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"hangar/reconciler/history"
 	"hangar/state"
 )
 
@@ -76,12 +77,13 @@ type API struct {
 	auditor Auditor
 	gate    Gate
 	streams *streaming
+	history history.History
 }
 
 // New returns an API on what it reads, what it commands, who looks for
 // machines, and who may.
 func New(store Store, control Control, auditor Auditor, gate Gate) *API {
-	return &API{Root: "/", Log: slog.Default(), store: store, control: control, auditor: auditor, gate: gate, streams: newStreaming()}
+	return &API{Root: "/", Log: slog.Default(), store: store, control: control, auditor: auditor, gate: gate, streams: newStreaming(), history: history.History{Store: store}}
 }
 
 // Handler returns the API's routes.
@@ -124,6 +126,8 @@ func (a *API) routes(api *gin.RouterGroup) {
 	get(api, "/stacks/:name", a.reply(a.showStack))
 	get(api, "/stacks/:name/outputs", a.reply(a.showOutputs))
 	get(api, "/stacks/:name/versions", a.reply(a.listVersions))
+	get(api, "/stacks/:name/versions/:serial", a.reply(a.showVersion))
+	get(api, "/stacks/:name/diff", a.reply(a.showDiff))
 
 	get(api, "/runs", a.reply(a.listRuns))
 	get(api, "/runs/:id", a.reply(a.showRun))

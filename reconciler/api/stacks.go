@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"maps"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -20,6 +21,9 @@ type StackStore interface {
 	// Versions returns the stack's state versions without their bytes, newest
 	// first; NotFound.
 	Versions(ctx context.Context, stack string) ([]state.StateVersion, error)
+	// StateBytes returns the bytes of a version that Versions returned. They hold
+	// secrets.
+	StateBytes(ctx context.Context, v state.StateVersion) ([]byte, error)
 }
 
 func (a *API) listStacks(c *gin.Context) (any, error) {
@@ -49,6 +53,33 @@ func (a *API) showOutputs(c *gin.Context) (any, error) {
 func (a *API) listVersions(c *gin.Context) (any, error) {
 	versions, err := a.store.Versions(c.Request.Context(), c.Param("name"))
 	return list(versions), err
+}
+
+// showVersion answers the newest state of a serial, its secrets masked.
+func (a *API) showVersion(c *gin.Context) (any, error) {
+	serial, err := strconv.ParseInt(c.Param("serial"), 10, 64)
+	if err != nil {
+		return nil, state.Errorf(state.NotFound, "there is no state %s: states have whole numbers, their serials", c.Param("serial"))
+	}
+	return a.history.Show(c.Request.Context(), c.Param("name"), &serial)
+}
+
+// showDiff answers what changed between the states of two serials: without ?to=,
+// to the newest, and without ?from=, from the one before that.
+func (a *API) showDiff(c *gin.Context) (any, error) {
+	var serials [2]*int64
+	for i, name := range []string{"from", "to"} {
+		text := c.Query(name)
+		if text == "" {
+			continue
+		}
+		serial, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, state.Errorf(state.Invalid, "%s=%s: wanted is the serial of a state, a whole number", name, text)
+		}
+		serials[i] = &serial
+	}
+	return a.history.Diff(c.Request.Context(), c.Param("name"), serials[0], serials[1])
 }
 
 // withoutSecrets returns a copy of settings with the secrets among them

@@ -107,6 +107,17 @@ func (w *world) Versions(_ context.Context, stack string) (out []state.StateVers
 	return out, err
 }
 
+func (w *world) StateBytes(_ context.Context, v state.StateVersion) (bytes []byte, err error) {
+	err = w.locked(func() {
+		for _, known := range w.versions[v.Stack] {
+			if known.SHA256 == v.SHA256 {
+				bytes = known.Bytes
+			}
+		}
+	})
+	return bytes, err
+}
+
 func (w *world) Runs(_ context.Context, f state.RunFilter) (out []state.Run, err error) {
 	err = w.locked(func() {
 		for _, r := range slices.Backward(w.runs) {
