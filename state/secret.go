@@ -1,6 +1,9 @@
 package state
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // Masked stands where a secret was; terraform writes the same.
 const Masked = "(sensitive value)"
@@ -23,4 +26,34 @@ func SecretName(name string) bool {
 		}
 	}
 	return false
+}
+
+// WithoutSecrets returns a copy of settings, never nil, with the secrets among
+// them masked, at any depth.
+func WithoutSecrets(settings map[string]any) map[string]any {
+	shown := maps.Clone(settings)
+	if shown == nil {
+		return map[string]any{}
+	}
+	for name, value := range shown {
+		shown[name] = shownSetting(name, value)
+	}
+	return shown
+}
+
+func shownSetting(name string, value any) any {
+	if SecretName(name) { // our own modules have none; a user's own module may
+		return Masked
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		return WithoutSecrets(value)
+	case []any:
+		items := make([]any, len(value))
+		for i, item := range value {
+			items[i] = shownSetting(name, item)
+		}
+		return items
+	}
+	return value
 }

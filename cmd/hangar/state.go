@@ -14,11 +14,12 @@ type stateCommand struct {
 	Versions stateVersionsCommand `cmd:"" help:"List the recorded states of a stack."`
 	Show     stateShowCommand     `cmd:"" help:"Show a recorded state: resources, attributes and outputs."`
 	Diff     stateDiffCommand     `cmd:"" help:"Show what changed between two recorded states of a stack."`
+	Export   stateExportCommand   `cmd:"" help:"Write all that is recorded of a stack to a file: states, runs, plans, decisions, events."`
 }
 
 // Help teaches by an example.
 func (stateCommand) Help() string {
-	return `Every Terraform state that a run left is kept. These commands read them from the records, beside a running server or without one; they need no setting but DRONE_DATA or DRONE_DATABASE_DATASOURCE, and change nothing. Secrets are never shown.
+	return `Every Terraform state that a run left is kept. These commands read them from the records, beside a running server or without one; they need no setting but DRONE_DATA or DRONE_DATABASE_DATASOURCE, and change nothing. Secrets are never shown; export alone has a flag for them.
 
     hangar state list                            # which stacks there are
     hangar state versions default-k3v7q2mn       # what was recorded of one, and by which run

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"maps"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -29,14 +28,14 @@ type StackStore interface {
 func (a *API) listStacks(c *gin.Context) (any, error) {
 	stacks, err := a.store.Stacks(c.Request.Context())
 	for i := range stacks {
-		stacks[i].Settings = withoutSecrets(stacks[i].Settings)
+		stacks[i].Settings = state.WithoutSecrets(stacks[i].Settings)
 	}
 	return list(stacks), err
 }
 
 func (a *API) showStack(c *gin.Context) (any, error) {
 	stack, err := a.store.Stack(c.Request.Context(), c.Param("name"))
-	stack.Settings = withoutSecrets(stack.Settings)
+	stack.Settings = state.WithoutSecrets(stack.Settings)
 	return stack, err
 }
 
@@ -80,34 +79,4 @@ func (a *API) showDiff(c *gin.Context) (any, error) {
 		serials[i] = &serial
 	}
 	return a.history.Diff(c.Request.Context(), c.Param("name"), serials[0], serials[1])
-}
-
-// withoutSecrets returns a copy of settings with the secrets among them
-// masked, at any depth.
-func withoutSecrets(settings map[string]any) map[string]any {
-	shown := maps.Clone(settings)
-	if shown == nil {
-		return map[string]any{}
-	}
-	for name, value := range shown {
-		shown[name] = shownSetting(name, value)
-	}
-	return shown
-}
-
-func shownSetting(name string, value any) any {
-	if state.SecretName(name) { // our own modules have none; a user's own module may
-		return state.Masked
-	}
-	switch value := value.(type) {
-	case map[string]any:
-		return withoutSecrets(value)
-	case []any:
-		items := make([]any, len(value))
-		for i, item := range value {
-			items[i] = shownSetting(name, item)
-		}
-		return items
-	}
-	return value
 }
