@@ -32,6 +32,7 @@ var (
 		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates", "hangar/reconciler/session", "hangar/reconciler/chart", "hangar/reconciler/history"},
 		"hangar/reconciler/session":                 {},
 		"hangar/reconciler/chart":                   {},
+		"hangar/reconciler/api/apitest":             {},
 		"hangar/reconciler/history":                 {"hangar/state", "hangar/tfmodules"},
 		"hangar/reconciler/metrics":                 {"hangar/state", "hangar/reconciler/scale"},
 		"hangar/reconciler/simulator":               {"hangar/state"},
@@ -51,6 +52,7 @@ var (
 		"github.com/hashicorp/hcl/":           {"hangar/tfmodules", "hangar/reconciler/pools"},
 		"github.com/standard-webhooks/":       {"hangar/reconciler/notify"},
 		"github.com/prometheus/":              {"hangar/reconciler/metrics"},
+		"github.com/getkin/kin-openapi":       {"hangar/reconciler/api/apitest"},
 		"github.com/hashicorp/terraform-plug": {"hangar/reconciler/simulator"},
 	}
 	// testRules are what tests may use beyond that.

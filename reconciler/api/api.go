@@ -87,7 +87,9 @@ func New(store Store, control Control, auditor Auditor, gate Gate) *API {
 }
 
 // Handler returns the API's routes.
-func (a *API) Handler() http.Handler {
+func (a *API) Handler() http.Handler { return http.MaxBytesHandler(a.engine(), maxBody) }
+
+func (a *API) engine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
@@ -109,7 +111,7 @@ func (a *API) Handler() http.Handler {
 	if a.Pages != nil {
 		a.pages(engine, root)
 	}
-	return http.MaxBytesHandler(engine, maxBody)
+	return engine
 }
 
 // routes adds what wants the token of an admin.
@@ -144,6 +146,10 @@ func (a *API) routes(api *gin.RouterGroup) {
 
 	get(api, "/events", a.reply(a.listEvents))
 	api.GET("/events/stream", a.streamEvents)
+
+	d := a.describe()
+	get(api, "", d.list)
+	get(api, "/openapi.json", d.openAPI)
 }
 
 // get adds a route for GET, and for HEAD as HTTP wants it.
