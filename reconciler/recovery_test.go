@@ -570,8 +570,14 @@ func TestLostRecordsAreRebuilt(t *testing.T) {
 				t.Fatal("acted upon without being asked")
 			}
 			h.queue.set(working("agent-aaaaaaaa", "agent-bbbbbbbb")...)
-			if _, err := do(h.sweep, t.Context()); err != nil {
+			if _, err := do(h.sweep, t.Context(), "octocat"); err != nil {
 				t.Fatal(err)
+			}
+			if _, err := h.store.Gather(t.Context(), h.clock(), state.Watch{}); err != nil {
+				t.Fatal(err)
+			}
+			if orders, _, err := h.store.Events(t.Context(), state.EventFilter{Kinds: []state.EventKind{"order"}}); err != nil || len(orders) != 1 || orders[0].By != "octocat" {
+				t.Errorf("orders %+v, %v", orders, err)
 			}
 			h.conv.Poke()
 			for range 4 {

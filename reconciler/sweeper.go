@@ -127,13 +127,24 @@ func (s *Sweeper) Last(ctx context.Context) (state.Audit, error) {
 // Sweep makes one sweep, and does what follows from it.
 func (s *Sweeper) Sweep(ctx context.Context) (state.Audit, error) { return s.asked(ctx, undecided) }
 
-// Adopt makes a sweep and takes over the devices that were held for a person's
-// decision: machines of an installation whose records are lost.
-func (s *Sweeper) Adopt(ctx context.Context) (state.Audit, error) { return s.asked(ctx, adopt) }
+// Adopt makes a sweep and takes over the devices that were held for the decision
+// of a person, by login: machines of an installation whose records are lost.
+func (s *Sweeper) Adopt(ctx context.Context, by string) (state.Audit, error) {
+	return s.ordered(ctx, adopt, state.Order{Kind: state.OrderedAdoption, By: by, Reason: "machines that were held are taken over"})
+}
 
-// Destroy makes a sweep and destroys the devices that were held for a person's
-// decision, each when no stage is on it.
-func (s *Sweeper) Destroy(ctx context.Context) (state.Audit, error) { return s.asked(ctx, destroy) }
+// Destroy makes a sweep and destroys the devices that were held for the decision
+// of a person, by login, each when no stage is on it.
+func (s *Sweeper) Destroy(ctx context.Context, by string) (state.Audit, error) {
+	return s.ordered(ctx, destroy, state.Order{Kind: state.OrderedRemoval, By: by, Reason: "machines that were held are removed"})
+}
+
+func (s *Sweeper) ordered(ctx context.Context, wish wish, order state.Order) (state.Audit, error) {
+	if err := s.Store.Commit(ctx, state.Changes{At: s.Now().UTC(), Order: &order}); err != nil {
+		return state.Audit{}, fmt.Errorf("commit the order: %w", err)
+	}
+	return s.asked(ctx, wish)
+}
 
 // asked makes a sweep on demand. What it found is confirmed in time.
 func (s *Sweeper) asked(ctx context.Context, wish wish) (state.Audit, error) {

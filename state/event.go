@@ -19,14 +19,15 @@ const (
 	StagesUnmatched EventKind = "stages.unmatched"       // stages wait that no pool may run
 	StagesMatched   EventKind = "stages.unmatched.ended" // they wait no more
 
-	ServerPhase    EventKind = "server.phase"  // it came into another phase than one of the above, or into error: server.error says why when that is known
-	RunBegun       EventKind = "run.begun"     // a plan is being made
-	RunEvent       EventKind = "run."          // and how far a run is, a RunPhase: planned, applying, applied, errored, interrupted, discarded
-	DecisionMade   EventKind = "decision"      // a decision that moves a server or makes one
-	OrderedServer  EventKind = "order.create"  // a person asked for a server
-	OrderedDestroy EventKind = "order.destroy" // a person asked for a server to be destroyed
-	PauseBegan     EventKind = "pause"         // a person paused the making and removing of servers
-	PauseEnded     EventKind = "pause.ended"   // a person ended that
+	ServerPhase     EventKind = "server.phase"  // it came into another phase than one of the above, or into error: server.error says why when that is known
+	RunBegun        EventKind = "run.begun"     // a plan is being made; run.planned, run.applying and so on tell how far a run is, by its RunPhase
+	DecisionMade    EventKind = "decision"      // a decision that moves a server or makes one
+	OrderedServer   EventKind = "order.create"  // a person asked for a server
+	OrderedDestroy  EventKind = "order.destroy" // a person asked for a server to be destroyed
+	OrderedAdoption EventKind = "order.adopt"   // a person had the machines that were held taken over
+	OrderedRemoval  EventKind = "order.remove"  // a person had them removed
+	PauseBegan      EventKind = "pause"         // a person paused the making and removing of servers
+	PauseEnded      EventKind = "pause.ended"   // a person ended that
 )
 
 // Event is something that has happened. What does not apply to its kind is
@@ -75,10 +76,10 @@ type EventFilter struct {
 
 // Order is what a person asked for.
 type Order struct {
-	Kind   EventKind // OrderedServer, OrderedDestroy
-	Server string
-	By     string // login
-	Reason string // in words
+	Kind   EventKind // OrderedServer and the like
+	Server string    // empty: it is about no single one
+	By     string    // login
+	Reason string    // in words
 }
 
 // Watch says what counts as news when events are gathered.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -83,7 +84,8 @@ func noSecrets(t *testing.T, w *world, s *served) {
 		}
 	}
 	clean("the log", s.log.String())
-	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/decisions", "/varz", "/version", "/healthz", "/metrics"}
+	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/decisions", "/varz", "/version", "/healthz", "/metrics",
+		"/api", "/api/openapi.json", "/api/events?limit=500"}
 	for _, list := range []struct{ path, key string }{{"/api/stacks", "name"}, {"/api/runs", "id"}} {
 		var all []map[string]any
 		if err := json.Unmarshal([]byte(s.get(list.path)), &all); err != nil || len(all) == 0 {
@@ -96,13 +98,24 @@ func noSecrets(t *testing.T, w *world, s *served) {
 			if list.key == "id" {
 				paths = append(paths, at+"/plan", at+"/plan?format=json")
 			} else {
-				paths = append(paths, at+"/outputs", at+"/versions")
+				paths = append(paths, at+"/outputs", at+"/versions", at+"/diff")
+				var versions []state.StateVersion
+				if err := json.Unmarshal([]byte(s.get(at+"/versions")), &versions); err != nil || len(versions) == 0 {
+					t.Fatalf("%s has %d states, %v", at, len(versions), err)
+				}
+				for _, v := range versions {
+					if v.Decision == 0 || v.Run == 0 {
+						t.Errorf("nothing has made %+v", v)
+					}
+					paths = append(paths, fmt.Sprintf("%s/versions/%d", at, v.Serial))
+				}
 			}
 		}
 	}
 	for _, path := range paths {
 		clean(path, s.get(path))
 	}
+	asDescribed(t, s, paths)
 	err := filepath.WalkDir(w.data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err

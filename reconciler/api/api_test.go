@@ -282,8 +282,8 @@ func TestAudits(t *testing.T) {
 		want   string
 	}{
 		{"", 200, "look"},
-		{"?action=adopt", 200, "adopt"},
-		{"?action=destroy", 200, "destroy"},
+		{"?action=adopt", 200, "adopt by octocat"},
+		{"?action=destroy", 200, "destroy by octocat"},
 		{"?action=burn", 400, ""},
 	} {
 		w.sweeps = nil

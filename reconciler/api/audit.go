@@ -10,16 +10,17 @@ import (
 	"hangar/state"
 )
 
-// Auditor compares the provider's own list of machines with the records.
+// Auditor compares the provider's own list of machines with the records, and
+// does what a person, by login, decides of them.
 type Auditor interface {
 	// Last returns what the newest look found.
 	Last(ctx context.Context) (state.Audit, error)
 	// Sweep looks now, and returns what it found.
 	Sweep(ctx context.Context) (state.Audit, error)
 	// Adopt looks now, and takes over the machines that are held for a decision.
-	Adopt(ctx context.Context) (state.Audit, error)
+	Adopt(ctx context.Context, by string) (state.Audit, error)
 	// Destroy looks now, and removes them.
-	Destroy(ctx context.Context) (state.Audit, error)
+	Destroy(ctx context.Context, by string) (state.Audit, error)
 }
 
 // auditTime is how long a look may take: a list of thousands of machines takes
@@ -39,9 +40,9 @@ func (a *API) makeAudit(c *gin.Context) (any, error) {
 	switch action := c.Query("action"); action {
 	case "":
 	case "adopt":
-		do = a.auditor.Adopt
+		do = func(ctx context.Context) (state.Audit, error) { return a.auditor.Adopt(ctx, c.GetString(loginKey)) }
 	case "destroy":
-		do = a.auditor.Destroy
+		do = func(ctx context.Context) (state.Audit, error) { return a.auditor.Destroy(ctx, c.GetString(loginKey)) }
 	default:
 		return nil, state.Errorf(state.Invalid, "action=%s: wanted is adopt or destroy, or nothing to look only", action)
 	}

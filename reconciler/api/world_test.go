@@ -401,10 +401,14 @@ func (a auditor) Last(context.Context) (state.Audit, error) { return a.world.aud
 func (a auditor) Sweep(context.Context) (state.Audit, error) { return a.world.swept("look") }
 
 // Adopt answers what it finds.
-func (a auditor) Adopt(context.Context) (state.Audit, error) { return a.world.swept("adopt") }
+func (a auditor) Adopt(_ context.Context, by string) (state.Audit, error) {
+	return a.world.swept("adopt by " + by)
+}
 
 // Destroy answers what it finds.
-func (a auditor) Destroy(context.Context) (state.Audit, error) { return a.world.swept("destroy") }
+func (a auditor) Destroy(_ context.Context, by string) (state.Audit, error) {
+	return a.world.swept("destroy by " + by)
+}
 
 func (w *world) swept(what string) (state.Audit, error) {
 	w.sweeps = append(w.sweeps, what)

@@ -79,7 +79,7 @@ func (r *recorder) occurrences() error {
 			news = true
 		case state.DecisionMade:
 			err = r.decision(o, &e)
-		case state.PauseBegan, state.PauseEnded:
+		case state.PauseBegan, state.PauseEnded, state.OrderedAdoption, state.OrderedRemoval:
 		default:
 			err = r.run(o, &e)
 		}
