@@ -146,7 +146,7 @@ type Config struct {
 	SlackCreate   bool   `env:"DRONE_SLACK_CREATE" envDefault:"true" help:"tell Slack when a server runs"`
 	SlackDestroy  bool   `env:"DRONE_SLACK_DESTROY" envDefault:"true" help:"tell Slack when a server was destroyed"`
 	SlackError    bool   `env:"DRONE_SLACK_ERROR" envDefault:"true" help:"tell Slack when a server is in error"`
-	NotifyWebhook string `env:"DRONE_NOTIFY_WEBHOOK" help:"URL to which every event is posted as JSON; see Notifications"`
+	NotifyWebhook string `env:"DRONE_NOTIFY_WEBHOOK" help:"URL to which all news is posted as JSON; see Notifications"`
 	NotifySecret  string `env:"DRONE_NOTIFY_SECRET" help:"key by which these posts are signed: whsec_ and 24 to 64 bytes in base64"`
 
 	ShutdownGrace time.Duration `env:"DRONE_SHUTDOWN_GRACE" envDefault:"10m" help:"how long a stopping hangar waits for applies in flight"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -86,6 +87,7 @@ func noSecrets(t *testing.T, w *world, s *served) {
 	clean("the log", s.log.String())
 	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/decisions", "/varz", "/version", "/healthz", "/metrics",
 		"/api", "/api/openapi.json", "/api/events?limit=500"}
+	var stacks []string
 	for _, list := range []struct{ path, key string }{{"/api/stacks", "name"}, {"/api/runs", "id"}} {
 		var all []map[string]any
 		if err := json.Unmarshal([]byte(s.get(list.path)), &all); err != nil || len(all) == 0 {
@@ -98,6 +100,7 @@ func noSecrets(t *testing.T, w *world, s *served) {
 			if list.key == "id" {
 				paths = append(paths, at+"/plan", at+"/plan?format=json")
 			} else {
+				stacks = append(stacks, strings.Trim(string(id), `"`))
 				paths = append(paths, at+"/outputs", at+"/versions", at+"/diff")
 				var versions []state.StateVersion
 				if err := json.Unmarshal([]byte(s.get(at+"/versions")), &versions); err != nil || len(versions) == 0 {
@@ -116,6 +119,16 @@ func noSecrets(t *testing.T, w *world, s *served) {
 		clean(path, s.get(path))
 	}
 	asDescribed(t, s, paths)
+	exported := filepath.Join(t.TempDir(), "history.tar.gz")
+	for _, stack := range stacks {
+		if err := run(t.Context(), []string{"state", "export", stack, exported}, w.environ(), io.Discard, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		for name, content := range unpack(t, exported) {
+			clean(name, content)
+		}
+	}
+	clean("hangar events", w.events(t))
 	err := filepath.WalkDir(w.data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err

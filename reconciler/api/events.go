@@ -126,6 +126,7 @@ func (a *API) streamEvents(c *gin.Context) {
 	}
 	defer leave()
 	c.Header("Content-Type", "text/event-stream")
+	c.Header("X-Accel-Buffering", "no") // nginx passes it on at once
 	if err := a.stream(ctx, c, filter); err != nil && ctx.Err() == nil {
 		a.logFailure(c, err)
 	}

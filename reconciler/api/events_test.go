@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +213,35 @@ func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
 		t.Errorf("told of %s", got)
 	}
 	f.ended()
+}
+
+// So it does over HTTP/2, which counts such times by the stream.
+func TestStreamOverHTTP2(t *testing.T) {
+	h := open(t, &world{}, func(a *API) { a.streams.Beat = 20 * time.Millisecond })
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = NewServer("", h.Handler())
+	server.Config.ReadTimeout, server.Config.WriteTimeout, server.EnableHTTP2 = 200*time.Millisecond, 200*time.Millisecond, true
+	server.StartTLS()
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/api/events/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	beats, scan := 0, bufio.NewScanner(res.Body)
+	for beats < 40 && scan.Scan() {
+		if strings.HasPrefix(scan.Text(), ": ") {
+			beats++
+		}
+	}
+	if beats < 40 || res.ProtoMajor != 2 {
+		t.Errorf("%s: %d signs of life, %v", res.Proto, beats, scan.Err())
+	}
 }
 
 // A server that closes ends its streams.
