@@ -214,6 +214,7 @@ func TestCodes(t *testing.T) {
 				"GET /api/servers", "POST /api/servers", "GET /api/servers/x", "DELETE /api/servers/x", "POST /api/pause", "POST /api/resume",
 				"GET /api/stacks", "GET /api/stacks/x", "GET /api/stacks/x/outputs", "GET /api/stacks/x/versions",
 				"GET /api/runs", "GET /api/runs/1", "GET /api/runs/1/plan", "GET /api/decisions",
+				"GET /api/stacks/x/versions/1", "GET /api/stacks/x/diff", "GET /api/events", "GET /api/events/stream",
 			} {
 				h := open(t, &world{err: tt.err}, nil)
 				method, path, _ := strings.Cut(request, " ")

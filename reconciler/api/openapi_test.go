@@ -54,6 +54,23 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 }
 
+// No route below /api answers a stranger, whichever are added.
+func TestEveryRouteWantsAToken(t *testing.T) {
+	h := open(t, populated(), nil)
+	guarded := 0
+	for _, r := range h.engine().Routes() {
+		if strings.HasPrefix(r.Path, "/api") {
+			guarded++
+			if got := h.ask(t, r.Method, parameter.ReplaceAllString(r.Path, "7"), "", "Authorization", ""); got.status != 401 {
+				t.Errorf("%s %s answers a stranger %d", r.Method, r.Path, got.status)
+			}
+		}
+	}
+	if guarded < 30 {
+		t.Errorf("only %d routes were tried", guarded)
+	}
+}
+
 // Each route answers as it is described, also where that lies elsewhere, and also
 // with an error.
 func TestAnswersAreAsDescribed(t *testing.T) {
