@@ -179,7 +179,7 @@ func TestDiscardedCreatesAreHeld(t *testing.T) {
 			t.Fatalf("decision %+v", p)
 		}
 	}
-	if made, err := h.rec.Create(t.Context(), ""); err != nil || made.Phase != state.Pending {
+	if made, err := h.rec.Create(t.Context(), "", "octocat"); err != nil || made.Phase != state.Pending {
 		t.Errorf("an admin's own order: %+v, %v", made, err)
 	}
 	h.queue.set(waiting(3)...)

@@ -76,15 +76,15 @@ func TestOrderWithinTheBudgets(t *testing.T) {
 	p := pool(0, 4)
 	p.Budget, p.Candidates[0].Price = 1, 5
 	h := newHouse(t, p)
-	if _, err := h.rec.Create(t.Context(), ""); state.CodeOf(err) != state.Conflict || !strings.Contains(err.Error(), "budget of 1.00 a day") {
+	if _, err := h.rec.Create(t.Context(), "", "octocat"); state.CodeOf(err) != state.Conflict || !strings.Contains(err.Error(), "budget of 1.00 a day") {
 		t.Errorf("beyond the day's budget: %v", err)
 	}
 	h = newHouse(t, pool(0, 4))
 	h.pools.Max = 1
-	if _, err := h.rec.Create(t.Context(), ""); err != nil {
+	if _, err := h.rec.Create(t.Context(), "", "octocat"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.rec.Create(t.Context(), ""); state.CodeOf(err) != state.Conflict || !strings.Contains(err.Error(), "maximum of 1 in all pools") {
+	if _, err := h.rec.Create(t.Context(), "", "octocat"); state.CodeOf(err) != state.Conflict || !strings.Contains(err.Error(), "maximum of 1 in all pools") {
 		t.Errorf("beyond the maximum of all pools: %v", err)
 	}
 }

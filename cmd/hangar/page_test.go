@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hangar/reconciler/api"
+	"hangar/reconciler/history"
 	"hangar/reconciler/simulator"
 	"hangar/state"
 	"hangar/state/sqlite"
@@ -158,7 +159,7 @@ func TestApprovalByClick(t *testing.T) {
 	p := &person{}
 	rest := api.New(store, p, unswept{}, p)
 	never := func() time.Duration { return 0 }
-	rest.Pages = &api.Pages{Store: store, Pools: state.Roster{Pools: []state.Pool{{Name: "default", Max: 4}}}, States: stateTeller{history{store}}, Unread: never, Wait: never}
+	rest.Pages = &api.Pages{Store: store, Pools: state.Roster{Pools: []state.Pool{{Name: "default", Max: 4}}}, States: stateTeller{history.History{Store: store}}, Unread: never, Wait: never}
 	web := httptest.NewServer(rest.Handler())
 	t.Cleanup(web.Close)
 

@@ -21,6 +21,7 @@ import (
 	"hangar/reconciler/agent"
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
+	"hangar/reconciler/history"
 	"hangar/reconciler/metrics"
 	"hangar/reconciler/notify"
 	"hangar/reconciler/pools"
@@ -231,7 +232,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		rest.Machines = logReader{*s.machines}
 	}
 	rest.Pages = &api.Pages{
-		Store: store, Pools: poolSource, States: stateTeller{history{store}}, Unread: measured.Unread, Wait: measured.Oldest,
+		Store: store, Pools: poolSource, States: stateTeller{history.History{Store: store}}, Unread: measured.Unread, Wait: measured.Oldest,
 		Username: cfg.UIUsername, Password: cfg.UIPassword, Realm: cfg.UIRealm,
 	}
 	s.notifier.Gathered = rest.EventsRecorded

@@ -4,18 +4,19 @@ import (
 	"context"
 
 	"hangar/reconciler/api"
+	"hangar/reconciler/history"
 	"hangar/state"
 	"hangar/tfmodules"
 )
 
 // stateTeller tells the pages what recorded states say, as hangar state does.
-type stateTeller struct{ history }
+type stateTeller struct{ history.History }
 
 var _ api.StateTeller = stateTeller{}
 
 // Show implements api.StateTeller.
 func (t stateTeller) Show(ctx context.Context, v state.StateVersion) (string, error) {
-	shown, err := t.read(ctx, v)
+	shown, err := t.Read(ctx, v)
 	return shown.Text(), err
 }
 
@@ -24,11 +25,11 @@ func (t stateTeller) Difference(ctx context.Context, before *state.StateVersion,
 	var old tfmodules.State
 	if before != nil {
 		var err error
-		if old, err = t.read(ctx, *before); err != nil {
+		if old, err = t.Read(ctx, *before); err != nil {
 			return "", err
 		}
 	}
-	now, err := t.read(ctx, after)
+	now, err := t.Read(ctx, after)
 	if err != nil {
 		return "", err
 	}

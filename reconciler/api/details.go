@@ -170,7 +170,7 @@ func (a *API) stackPage(c *gin.Context) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	found.Settings = withoutSecrets(found.Settings)
+	found.Settings = state.WithoutSecrets(found.Settings)
 	d := stackDetails{Stack: found}
 	if d.Outputs, err = a.store.Outputs(ctx, name); err != nil {
 		return view{}, err

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -178,42 +176,6 @@ func (a *API) decisionsPage(c *gin.Context) (view, error) {
 	return view{Title: "Decisions", Here: "decisions", Live: true, Body: l}, err
 }
 
-// route is one of the REST API's.
-type route struct{ Method, Path, What string }
-
-// routeWords says what the routes are for.
-var routeWords = map[string]string{
-	"GET /version": "what this program is", "GET /healthz": "whether its loops are alive", "GET /varz": "whether it is paused",
-	"GET /metrics":     "what Prometheus reads",
-	"GET /api/servers": "the servers", "POST /api/servers": "makes one; ?pool= names the pool",
-	"GET /api/servers/:name": "one server", "DELETE /api/servers/:name": "lets it drain and go; ?force=true at once",
-	"GET /api/servers/:name/logs": "the logs of its machine; ?follow=true goes on",
-	"POST /api/pause":             "stops the making and removing of servers", "POST /api/resume": "resumes it",
-	"GET /api/stacks": "the Terraform stacks", "GET /api/stacks/:name": "one stack",
-	"GET /api/stacks/:name/outputs": "what its newest state tells of devices", "GET /api/stacks/:name/versions": "its recorded states",
-	"GET /api/runs": "plans and applies; ?stack=, ?phase=, ?before=, ?limit=", "GET /api/runs/:id": "one run, with its log",
-	"GET /api/runs/:id/plan":     "its plan; ?format=json",
-	"POST /api/runs/:id/approve": "has a run that waits applied", "POST /api/runs/:id/discard": "ends it",
-	"GET /api/explain": "what would be decided now, and why", "GET /api/explain/:what": "the same of one server, or of one stage by its id",
-	"GET /api/decisions": "what was decided, and why; ?before=, ?limit=",
-	"GET /api/audit":     "what the newest sweep found", "POST /api/audit": "looks now; ?action=adopt or destroy decides on what is held",
-}
-
-// restRoutes are the routes that are no pages.
-func restRoutes(from *gin.Engine, root string) (list []route) {
-	for _, r := range from.Routes() {
-		to := "/" + strings.TrimPrefix(strings.TrimPrefix(r.Path, root), "/")
-		if r.Method == http.MethodHead || to == "/" || to == "/ui" || strings.HasPrefix(to, "/ui/") {
-			continue
-		}
-		list = append(list, route{r.Method, to, routeWords[r.Method+" "+to]})
-	}
-	slices.SortFunc(list, func(x, y route) int {
-		return slices.Compare([]string{x.Path, x.Method}, []string{y.Path, y.Method})
-	})
-	return list
-}
-
 func (a *API) restPage(*gin.Context) (view, error) {
-	return view{Title: "REST", Here: "rest", Body: a.Pages.rest}, nil
+	return view{Title: "REST", Here: "rest", Body: a.describe().routes.Routes}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hangar/reconciler/api/apitest"
 	"hangar/state"
@@ -18,10 +19,10 @@ var parameter = regexp.MustCompile(`:(\w+)`)
 
 // Every route is described, and everything that is described is a route.
 func TestEveryRouteIsDescribed(t *testing.T) {
-	h := open(t, &world{}, func(a *API) { a.Metrics, a.Version.Version = http.NotFoundHandler(), "1.2.3" })
+	h := open(t, &world{}, func(a *API) { a.Metrics, a.Version.Version, a.Pages = http.NotFoundHandler(), "1.2.3", &Pages{} })
 	served := []string{}
 	for _, r := range h.engine().Routes() {
-		if r.Method != http.MethodHead { // which answers as GET does
+		if page := r.Path == "/" || r.Path == "/ui" || strings.HasPrefix(r.Path, "/ui/"); r.Method != http.MethodHead && !page { // HEAD answers as GET does
 			served = append(served, r.Method+" "+parameter.ReplaceAllString(r.Path, "{$1}"))
 		}
 	}
@@ -84,6 +85,15 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.versions["s1"][0].Bytes = stateJSON
+	for _, id := range []int64{31, 32} {
+		w.runs = append(w.runs, state.Run{ID: id, Stack: "s1", Phase: state.RunPlanned, Waits: time.Unix(1e9, 0).UTC(), Saved: state.Saved{Plan: "aa", State: "bb"}, Timings: state.Timings{Plan: 1.5}})
+	}
+	w.explanation = state.Explanation{
+		Pools: []state.ExplainedPool{{PoolDecision: state.PoolDecision{Pool: "default", Reason: "nothing to change"}, Rule: "enough: it is", Max: 4}},
+		Servers: []state.ExplainedServer{{ServerDecision: state.ServerDecision{Server: "agent-aaaaaaaa", Pool: "default", Phase: state.Running, Action: state.Keep, Reason: "busy"},
+			Stages: []int64{4}, MayLeave: time.Unix(1e9, 0).UTC(), Leave: "later"}},
+		Stages: []state.ExplainedStage{{Stage: 4, Name: "default", Asks: "pipeline/docker linux/amd64", Place: state.StageRuns, Pool: "default", Server: "agent-aaaaaaaa", Reason: "it runs"}},
+	}
 	h := open(t, w, func(a *API) {
 		a.Version.Version = "1.2.3"
 		a.Root, a.Metrics, a.Machines = "/hangar", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -103,6 +113,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"POST /api/pause", "POST /api/resume", "GET /api/stacks", "GET /api/stacks/s1", "GET /api/stacks/s9", "GET /api/stacks/s1/outputs", "GET /api/stacks/s1/versions",
 		"GET /api/stacks/s1/versions/4", "GET /api/stacks/s1/versions/9", "GET /api/stacks/s1/diff", "GET /api/stacks/s1/diff?from=4&to=4",
 		"GET /api/runs", "GET /api/runs?stack=s1&phase=applied&before=8&limit=1", "GET /api/runs/7", "GET /api/runs/9", "GET /api/runs/7/plan", "GET /api/runs/7/plan?format=json",
+		"POST /api/runs/31/approve", "POST /api/runs/32/discard", "POST /api/runs/7/discard", "GET /api/explain", "GET /api/explain/agent-aaaaaaaa", "GET /api/explain/4", "GET /api/explain/nobody",
 		"GET /api/audit", "POST /api/audit", "POST /api/audit?action=adopt", "GET /api/decisions", "GET /api/decisions?limit=0", "GET /api/events", "GET /api/events?kind=run&kind=server.phase&since=0",
 	} {
 		method, path, _ := strings.Cut(request, " ")

@@ -34,7 +34,6 @@ type Pages struct {
 	guard    *http.CrossOriginProtection
 	files    templates.PageFiles
 	layouts  map[string]*template.Template
-	rest     []route
 }
 
 // PageStore is what the pages read of the records beyond what REST does.
@@ -108,8 +107,6 @@ func (a *API) pages(engine *gin.Engine, root *gin.RouterGroup) {
 	buttons.POST("/servers/:name/destroy", a.press(a.pressDestroy))
 	buttons.POST("/runs/:id/approve", a.press(a.pressApprove))
 	buttons.POST("/runs/:id/discard", a.press(a.pressDiscard))
-
-	p.rest = restRoutes(engine, root.BasePath())
 }
 
 // at is a path of hangar's as browsers see it.

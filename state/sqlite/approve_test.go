@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -144,4 +145,24 @@ func TestDiscardedRunsLeaveTheirStacksUnclean(t *testing.T) {
 	if stack := stackNow(t, s, "s1"); stack.Unclean != "the state is torn" {
 		t.Errorf("stack %+v", stack)
 	}
+}
+
+// The log tells that a plan waits, and who decided about it.
+func TestDecisionsAboutPlansAreLogged(t *testing.T) {
+	s := newStore(t)
+	grow(t, s, start, "s1", "a")
+	grow(t, s, start, "s2", "b")
+	approved, discarded := waits(t, s, start, "s1"), waits(t, s, start, "s2")
+	must(t, s.Approve(t.Context(), approved.ID, "octocat", start))
+	must(t, s.Discard(t.Context(), discarded.ID, "hubot", start, demand(1)))
+	gathered(t, s, start)
+	events, _, err := s.Events(t.Context(), state.EventFilter{Kinds: []state.EventKind{"run"}})
+	must(t, err)
+	var got []string
+	for _, e := range events {
+		if e.Kind != state.RunBegun {
+			got = append(got, fmt.Sprintf("%s %d %s", e.Kind, e.Run, e.By))
+		}
+	}
+	wantEqual(t, "the log", got, []string{"run.planned 1 ", "run.waits 1 ", "run.planned 2 ", "run.waits 2 ", "run.approved 1 octocat", "run.discarded 2 hubot"})
 }
