@@ -31,7 +31,7 @@ type eventsCommand struct {
 }
 
 func (eventsCommand) Help() string {
-	return `Asks the running hangar serve for its log of events. Takes the same environment as hangar serve. DRONE_EVENTS_KEEP says for how long they are kept.
+	return `Asks the running hangar serve for its log of events; needs DRONE_DATA and DRONE_SERVER_TOKEN. DRONE_EVENTS_KEEP says for how long they are kept.
 
     hangar events --kind order --kind pause        # who gave orders
     hangar events --server agent-k3v7q2mn          # the life of a server
@@ -40,14 +40,14 @@ func (eventsCommand) Help() string {
 
 // Run tells what happened.
 func (c eventsCommand) Run(p *program) error {
-	cfg, err := parseConfig(p.environ)
+	a, err := newAsker(p)
 	if err != nil {
 		return err
 	}
 	if c.Follow {
-		err = c.follow(p, cfg)
+		err = c.follow(p, a.cfg)
 	} else {
-		err = c.list(p, cfg)
+		err = c.list(p, a.cfg)
 	}
 	if p.ctx.Err() != nil {
 		return nil

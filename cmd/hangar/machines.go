@@ -102,26 +102,19 @@ type logsCommand struct {
 }
 
 func (logsCommand) Help() string {
-	return "Asks the running hangar serve for the end of the logs of a machine: of its setup (cloud-init) and of its runner. Takes the same environment as hangar serve.\n\nExample: hangar logs agent-k3v7q2mn --follow"
+	return "Asks the running hangar serve for the end of the logs of a machine: of its setup (cloud-init) and of its runner. Needs DRONE_DATA and DRONE_SERVER_TOKEN.\n\nExample: hangar logs agent-k3v7q2mn --follow"
 }
 
 func (c logsCommand) Run(p *program) error {
-	cfg, err := parseConfig(p.environ)
+	a, err := newAsker(p)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; hangar ssh %s --print tells how to log in by hand", err, c.Server)
 	}
-	base, err := runningServer(cfg.Data)
-	if err != nil {
-		return err
-	}
-	if base == "" {
-		return errors.New("no hangar serve is running on the data folder " + cfg.Data + "; hangar ssh " + c.Server + " prints how to log in by hand")
-	}
-	path := base + "/api/servers/" + url.PathEscape(c.Server) + "/logs"
+	path := a.url + "/api/servers/" + url.PathEscape(c.Server) + "/logs"
 	if c.Follow {
 		path += "?follow=true"
 	}
-	answer, err := askServer(p.ctx, cfg, http.MethodGet, path)
+	answer, err := askServer(p.ctx, a.cfg, http.MethodGet, path)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -128,7 +127,7 @@ type approveCommand struct {
 }
 
 func (approveCommand) Help() string {
-	return "Asks the running hangar serve; takes its environment. Exactly the plan that hangar runs ID shows is applied: one that has gone stale is planned anew, and waits again.\n\nExample: hangar approve 12"
+	return "Asks the running hangar serve; needs DRONE_DATA and DRONE_SERVER_TOKEN. Exactly the plan that hangar runs ID shows is applied: one that has gone stale is planned anew, and waits again.\n\nExample: hangar approve 12"
 }
 
 // Run approves a run.
@@ -139,7 +138,7 @@ type discardCommand struct {
 }
 
 func (discardCommand) Help() string {
-	return "Asks the running hangar serve; takes its environment. Servers that were to be made are given up, those that were to be destroyed go back to work if they can, and neither is asked for again before the demand of their pool changes.\n\nExample: hangar discard 12"
+	return "Asks the running hangar serve; needs DRONE_DATA and DRONE_SERVER_TOKEN. Servers that were to be made are given up, those that were to be destroyed go back to work if they can, and neither is asked for again before the demand of their pool changes.\n\nExample: hangar discard 12"
 }
 
 // Run discards a run.
@@ -147,25 +146,18 @@ func (c discardCommand) Run(p *program) error { return decideRun(p, c.Number, "d
 
 // decideRun has the running server approve or discard a run.
 func decideRun(p *program, run int64, what string) error {
-	cfg, err := parseConfig(p.environ)
+	a, err := newAsker(p)
 	if err != nil {
 		return err
 	}
-	base, err := runningServer(cfg.Data)
-	if err != nil {
-		return err
-	}
-	if base == "" {
-		return errors.New("no hangar serve is running on the data folder " + cfg.Data + ": start it first; it is what applies plans")
-	}
-	answer, err := askServer(p.ctx, cfg, http.MethodPost, fmt.Sprintf("%s/api/runs/%d/%s", base, run, what))
+	answer, err := askServer(p.ctx, a.cfg, http.MethodPost, fmt.Sprintf("%s/api/runs/%d/%s", a.url, run, what))
 	if err != nil {
 		return err
 	}
 	defer answer.Close()
 	var decided state.Run
 	if err := json.NewDecoder(answer).Decode(&decided); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", base, err)
+		return fmt.Errorf("read the answer of %s: %w", a.url, err)
 	}
 	done := map[string]string{"approve": "approved", "discard": "discarded"}[what]
 	fmt.Fprintf(p.stdout, "Run %d of stack %s: %s by %s\n", decided.ID, decided.Stack, done, decided.By)
