@@ -523,10 +523,13 @@ func TestDriftAndForeignDevices(t *testing.T) {
 func TestRefusedPlanLeadsToALook(t *testing.T) {
 	h := newHouse(t, pool(1, 2))
 	s := h.oneRuns()
-	h.later(time.Minute)
-	h.until("its stack is settled", func() bool { s, _ := h.store.Stacks(t.Context()); return s[0].LookAt.IsZero() })
 	h.tf.mu.Lock()
-	h.tf.states[s.Stack] = map[string]state.Device{} // a person took it out of the state
+	h.tf.plan = func(ws state.Workspace, p *state.Plan) error {
+		if ws.Stack.Name == s.Stack { // a person has just taken it out of the state
+			h.tf.states[s.Stack], h.tf.plan, p.Changes = map[string]state.Device{}, nil, nil
+		}
+		return nil
+	}
 	h.tf.mu.Unlock()
 	if err := h.rec.Destroy(t.Context(), s.Name, false, "octocat"); err != nil {
 		t.Fatal(err)
