@@ -54,7 +54,7 @@ type Event struct {
 	Created  time.Time `json:"created,omitzero"` // the server was decided
 	Started  time.Time `json:"started,omitzero"` // it has been running since
 
-	Held    string      `json:"held,omitempty"`    // what holds the pool back: budget, backoff
+	Held    string      `json:"held,omitempty"`    // what holds the pool back: budget, cost, backoff
 	Run     int64       `json:"run,omitempty"`     // id
 	Finding FindingKind `json:"finding,omitempty"` // what was found
 	Action  string      `json:"action,omitempty"`  // what is done about it, in words
