@@ -3,6 +3,7 @@ module hangar
 go 1.26.0
 
 require (
+	github.com/99designs/httpsignatures-go v0.0.0-20170731043157-88528bf4ca7e
 	github.com/VictoriaMetrics/metricsql v0.87.3
 	github.com/adhocore/gronx v1.20.4
 	github.com/agext/levenshtein v1.2.1

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"hangar/reconciler/scale"
 	"hangar/state"
 )
@@ -50,6 +52,7 @@ type Reconciler struct {
 	Grace     time.Duration // see scale.Observation
 	Overdue   time.Duration // see scale.Observation
 	Interval  time.Duration // between reads of the queue
+	Gap       time.Duration // between the beginnings of two passes, at least, however often Poke is called
 	Now       func() time.Time
 	Log       *slog.Logger
 	Committed func() // called when something was committed that the slow loop may act upon
@@ -71,7 +74,7 @@ type Reconciler struct {
 func New(queue Queue, records Records, pools Pools) *Reconciler {
 	return &Reconciler{
 		Queue: queue, Records: records, Pools: pools,
-		StackSize: 25, Interval: 10 * time.Second, Grace: 2 * time.Minute, Overdue: time.Hour,
+		StackSize: 25, Interval: 10 * time.Second, Gap: 100 * time.Millisecond, Grace: 2 * time.Minute, Overdue: time.Hour,
 		Now: time.Now, Log: slog.Default(), Committed: func() {},
 		QueueRead: func() {}, Decided: func([]state.Stage, []state.Server, state.Decision) {}, Ended: func(state.Run, state.Finish) {},
 		wake: make(chan struct{}, 1),
@@ -93,6 +96,7 @@ func poke(wake chan struct{}) {
 func (r *Reconciler) Run(ctx context.Context) error {
 	tick := time.NewTicker(r.Interval)
 	defer tick.Stop()
+	pace := rate.NewLimiter(rate.Every(r.Gap), 1)
 	told := "" // an outage is told when it begins, changes and ends, not at every pass
 	for {
 		_, err := r.Pass(ctx)
@@ -110,6 +114,14 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-r.wake:
+		}
+		// The first poke of a burst is followed at once, the rest of it together.
+		if pace.Wait(ctx) != nil {
+			return nil // ctx has ended
+		}
+		select {
+		case <-r.wake: // the pass that comes is for it, too
+		default:
 		}
 	}
 }

@@ -78,8 +78,9 @@ type Config struct {
 
 	PoolsFile string `env:"DRONE_POOLS_FILE" help:"file with several pools, in HCL; it is read again when it changes, and at SIGHUP. What it does not say of a pool is as the settings say"`
 
-	Instance string        `env:"DRONE_INSTANCE" help:"name of this installation, a tag of its machines; made at the first start and kept in the data folder"`
-	Interval time.Duration `env:"DRONE_INTERVAL" envDefault:"10s" help:"how often the queue is read"`
+	Instance      string        `env:"DRONE_INSTANCE" help:"name of this installation, a tag of its machines; made at the first start and kept in the data folder"`
+	Interval      time.Duration `env:"DRONE_INTERVAL" envDefault:"10s" help:"how often the queue is read"`
+	WebhookSecret string        `env:"DRONE_WEBHOOK_SECRET" help:"secret of Drone's global webhook (DRONE_WEBHOOK_SECRET there), whose events at POST /hook have the queue read at once"`
 
 	PacketAPIKey        string        `env:"DRONE_PACKET_APIKEY" need:"the API key of your Equinix Metal project or user" help:"API key of Equinix Metal (Packet); needed by the module packet"`
 	PacketProjectID     string        `env:"DRONE_PACKET_PROJECT_ID" need:"the id of the Equinix Metal project for the machines" help:"project for the machines; needed by the module packet"`
@@ -168,7 +169,7 @@ func (c Config) ServerURL() string { return c.ServerProto + "://" + c.ServerHost
 // secrets are the values that must not be seen anywhere. Values of the agents'
 // environment are among them where they are long enough to be one.
 func (c Config) secrets(environ map[string]string, agent []string) []string {
-	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword, c.SlackWebhook, c.NotifyWebhook, c.NotifySecret, c.PrometheusToken}
+	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword, c.SlackWebhook, c.NotifyWebhook, c.NotifySecret, c.PrometheusToken, c.WebhookSecret}
 	for _, name := range c.TerraformEnv {
 		secrets = append(secrets, environ[name])
 	}

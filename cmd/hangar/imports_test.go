@@ -46,7 +46,7 @@ var (
 		"github.com/hashicorp/terraform-json": {"hangar/reconciler/terraform"},
 		"github.com/hashicorp/hc-install":     {"hangar/reconciler/terraform"},
 		"golang.org/x/crypto/acme":            {"hangar/reconciler/certs"},
-		"golang.org/x/time/rate":              {"hangar/reconciler/session"},
+		"golang.org/x/time/rate":              {"hangar/reconciler", "hangar/reconciler/session"},
 		"golang.org/x/crypto/ssh":             {"hangar/reconciler/agent", "hangar/reconciler/simulator"},
 		"github.com/drone/drone-go":           {"hangar/reconciler/drone"},
 		"github.com/hashicorp/hcl/":           {"hangar/tfmodules", "hangar/reconciler/pools"},

@@ -228,6 +228,9 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
 	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
 	rest.Metrics, rest.MetricsToken = measured.Handler(), cfg.PrometheusToken
+	if cfg.WebhookSecret != "" {
+		rest.Hook = drone.Hook(cfg.WebhookSecret, s.reconciler.Poke, log)
+	}
 	if s.machines != nil {
 		rest.Machines = logReader{*s.machines}
 	}

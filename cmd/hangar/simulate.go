@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +35,7 @@ type simulateCommand struct {
 	World     bool          `help:"Serve only the simulated Drone and API, for a hangar serve elsewhere."`
 	Drone     string        `default:"127.0.0.1:0" placeholder:"ADDR" help:"Where the simulated Drone listens."`
 	SSH       int           `name:"ssh" default:"0" placeholder:"PORT" help:"Port at which the simulated machines answer SSH, each at an address of its own; 0 takes a free one."`
+	Webhook   string        `placeholder:"URL" help:"With --world: where the simulated Drone posts its events, such as http://127.0.0.1:8080/hook, signed with DRONE_WEBHOOK_SECRET."`
 	API       string        `name:"api" default:"127.0.0.1:0" placeholder:"ADDR" help:"Where the simulated Metal API listens."`
 }
 
@@ -61,6 +64,10 @@ func (c simulateCommand) Run(p *program) error {
 	if c.Mirror != "" && c.Provider != "real" {
 		wrong = append(wrong, "--mirror="+c.Mirror+": goes with --provider real only")
 	}
+	secret := p.environ["DRONE_WEBHOOK_SECRET"]
+	if c.Webhook != "" && (!c.World || secret == "") {
+		wrong = append(wrong, "--webhook="+c.Webhook+": goes with --world only, and with DRONE_WEBHOOK_SECRET in the environment")
+	}
 	if wrong != nil {
 		return wrong
 	}
@@ -71,6 +78,9 @@ func (c simulateCommand) Run(p *program) error {
 	defer closeWorld()
 	if c.World {
 		printWorld(p.stdout, world, p.environ)
+		if c.Webhook != "" {
+			go world.PostEvents(p.ctx, c.Webhook, secret)
+		}
 		world.Enqueue(c.Builds)
 		<-p.ctx.Done()
 		return nil
@@ -177,6 +187,7 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	defer cancel()
 	served := make(chan error, 1)
 	go func() { served <- s.run(ctx) }()
+	go world.PostEvents(ctx, url+"/hook", cfg.WebhookSecret)
 	began := time.Now()
 	world.Enqueue(c.Builds)
 	drawn := make(chan struct{})
@@ -216,6 +227,7 @@ func (c simulateCommand) environ(user map[string]string, world simulation, data 
 		env[name] = value
 	}
 	env["DRONE_DATA"], env["DRONE_HTTP_PORT"] = data, c.HTTP
+	env["DRONE_WEBHOOK_SECRET"] = cmp.Or(env["DRONE_WEBHOOK_SECRET"], rand.Text())
 	env["DRONE_POOL_MIN"], env["DRONE_POOL_MAX"] = fmt.Sprint(c.Min), fmt.Sprint(c.Max)
 	env["DRONE_DATABASE_DATASOURCE"] = ""
 	if c.Provider == "real" {

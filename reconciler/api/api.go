@@ -39,6 +39,8 @@ type Control interface {
 	Explain(ctx context.Context) (state.Explanation, error)
 	Pause(ctx context.Context, by string) error
 	Resume(ctx context.Context, by string) error
+	// Poke has the queue read, and decided upon, now rather than at the next interval.
+	Poke()
 	// Approve has a run that waits applied, and Discard ends it; by is the login of
 	// who wants that. NotFound, or a Conflict when the run does not wait.
 	Approve(ctx context.Context, run int64, by string) error
@@ -69,6 +71,8 @@ type API struct {
 
 	Metrics      http.Handler // answers GET /metrics; nil: there is no such path
 	MetricsToken string       // who shows it may read the metrics; empty: the admins of Drone may
+
+	Hook http.Handler // answers POST /hook, Drone's global webhook; nil: DRONE_WEBHOOK_SECRET is not set
 
 	Pages *Pages // the pages at /ui; nil: there are none
 
@@ -104,6 +108,7 @@ func (a *API) engine() *gin.Engine {
 	get(root, "/version", a.version)
 	get(root, "/healthz", a.healthz)
 	get(root, "/varz", a.varz)
+	root.POST("/hook", a.hook)
 	if a.Metrics != nil {
 		root.Match([]string{http.MethodGet, http.MethodHead}, "/metrics", a.scraper, gin.WrapH(a.Metrics))
 	}
@@ -123,6 +128,7 @@ func (a *API) routes(api *gin.RouterGroup) {
 	api.DELETE("/servers/:name", a.reply(a.destroyServer))
 	api.POST("/pause", a.pause)
 	api.POST("/resume", a.resume)
+	api.POST("/reconcile", a.reconcile)
 
 	get(api, "/stacks", a.reply(a.listStacks))
 	get(api, "/stacks/:name", a.reply(a.showStack))

@@ -110,7 +110,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"GET /version", "GET /healthz", "GET /varz", "GET /metrics", "GET /api", "GET /api/openapi.json",
 		"GET /api/servers", "POST /api/servers", "POST /api/servers?pool=huge", "GET /api/servers/agent-aaaaaaaa", "GET /api/servers/agent-bbbbbbbb", "GET /api/servers/nobody",
 		"DELETE /api/servers/agent-aaaaaaaa?force=true", "DELETE /api/servers/nobody", "GET /api/servers/agent-aaaaaaaa/logs", "GET /api/servers/agent-cccccccc/logs?follow=true",
-		"POST /api/pause", "POST /api/resume", "GET /api/stacks", "GET /api/stacks/s1", "GET /api/stacks/s9", "GET /api/stacks/s1/outputs", "GET /api/stacks/s1/versions",
+		"POST /api/pause", "POST /api/resume", "POST /api/reconcile", "POST /hook", "GET /api/stacks", "GET /api/stacks/s1", "GET /api/stacks/s9", "GET /api/stacks/s1/outputs", "GET /api/stacks/s1/versions",
 		"GET /api/stacks/s1/versions/4", "GET /api/stacks/s1/versions/9", "GET /api/stacks/s1/diff", "GET /api/stacks/s1/diff?from=4&to=4",
 		"GET /api/runs", "GET /api/runs?stack=s1&phase=applied&before=8&limit=1", "GET /api/runs/7", "GET /api/runs/9", "GET /api/runs/7/plan", "GET /api/runs/7/plan?format=json",
 		"POST /api/runs/31/approve", "POST /api/runs/32/discard", "POST /api/runs/7/discard", "GET /api/explain", "GET /api/explain/agent-aaaaaaaa", "GET /api/explain/4", "GET /api/explain/nobody",

@@ -19,7 +19,7 @@ import (
 // guarded is every route that wants a token.
 var guarded = []string{
 	"GET /api/servers", "POST /api/servers", "GET /api/servers/agent-aaaaaaaa", "DELETE /api/servers/agent-aaaaaaaa",
-	"POST /api/pause", "POST /api/resume",
+	"POST /api/pause", "POST /api/resume", "POST /api/reconcile",
 	"GET /api/stacks", "GET /api/stacks/s1", "GET /api/stacks/s1/outputs", "GET /api/stacks/s1/versions",
 	"GET /api/runs", "GET /api/runs/7", "GET /api/runs/7/plan", "GET /api/decisions", "HEAD /api/servers",
 	"GET /api/events",

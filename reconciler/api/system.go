@@ -48,3 +48,20 @@ func (a *API) resume(c *gin.Context) {
 	a.audit(c, "resumed")
 	c.Status(http.StatusNoContent)
 }
+
+// reconcile has the queue read now.
+func (a *API) reconcile(c *gin.Context) {
+	a.control.Poke()
+	a.audit(c, "asked to reconcile")
+	c.Status(http.StatusNoContent)
+}
+
+// hook takes the events of Drone's global webhook. Who may send them is told by
+// their signature.
+func (a *API) hook(c *gin.Context) {
+	if a.Hook == nil {
+		answer(c, http.StatusNotFound, "hangar takes no events of Drone: DRONE_WEBHOOK_SECRET is not set")
+		return
+	}
+	a.Hook.ServeHTTP(c.Writer, c.Request)
+}

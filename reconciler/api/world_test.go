@@ -36,6 +36,7 @@ type world struct {
 	sweeps      []string // what was asked of the auditor
 	paused      bool
 	by          string // who asked for what last
+	pokes       int
 	events      []state.Event
 
 	err    error             // what every call returns, if set
@@ -241,6 +242,8 @@ func (w *world) Pause(_ context.Context, by string) error {
 func (w *world) Resume(_ context.Context, by string) error {
 	return w.locked(func() { w.paused, w.by = false, by })
 }
+
+func (w *world) Poke() { _ = w.locked(func() { w.pokes++ }) }
 
 func (w *world) Approve(_ context.Context, run int64, by string) error {
 	return w.decide(run, func(r *state.Run) { r.Approved, r.By = time.Unix(1e9, 0).UTC(), by })

@@ -52,6 +52,7 @@ func (w *World) enqueue(template state.Stage, length time.Duration, now time.Tim
 	s.ID, s.buildID, s.length = int64(w.stats.Builds), int64(w.stats.Builds), length
 	s.Created, s.updated, s.version = now, now, 1
 	w.stages = append(w.stages, s)
+	w.events++
 	w.dirty = true
 	return s.ID
 }
@@ -78,6 +79,7 @@ func (w *World) advanceStages(now time.Time) {
 			continue
 		}
 		w.dirty = true
+		w.events++
 		switch {
 		case s.orphan:
 			s.over = true
@@ -109,6 +111,7 @@ func (w *World) fail(d *Device) {
 	for _, s := range w.taken {
 		if s.device == d && !s.orphan {
 			s.over = true
+			w.events++
 			w.stats.Failed++
 		}
 	}

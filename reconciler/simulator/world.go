@@ -53,6 +53,7 @@ type World struct {
 	stages  []*stage // pending and running, by id
 	taken   []*stage // those of them that a runner has accepted
 	stats   Stats
+	events  int // of builds, that Drone's webhook tells
 	sshPort int // on which machines answer; zero: they do not
 }
 
