@@ -20,6 +20,7 @@ const (
 	StagesMatched   EventKind = "stages.unmatched.ended" // they wait no more
 
 	ServerPhase     EventKind = "server.phase"  // it came into another phase than one of the above, or into error: server.error says why when that is known
+	RunWaits        EventKind = "run.waits"     // a plan waits for the approval of an admin
 	RunBegun        EventKind = "run.begun"     // a plan is being made; run.planned, run.applying and so on tell how far a run is, by its RunPhase
 	DecisionMade    EventKind = "decision"      // a decision that moves a server or makes one
 	OrderedServer   EventKind = "order.create"  // a person asked for a server

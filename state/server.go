@@ -3,7 +3,10 @@
 // standard library; everything else in the program speaks in its terms.
 package state
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Phase is where a server is in its life, spelled as drone/autoscaler spells
 // it, so that its command line tools keep working.
@@ -89,9 +92,9 @@ type Server struct {
 	Ordered   bool   // a person asked for it to be made: it is not given up before it was
 	Condemned bool   // a person asked for it to leave: it is never put back to work
 	Forced    bool   // a person's force: destroyed even with a stage on it
-	// Waits says that its destruction is planned and waits for a person: until that
-	// is approved it may be put back to work.
-	Waits bool
+	// Waits is the run that is to create or destroy it and waits for a person; 0:
+	// none does. Until its destruction is approved it may be put back to work.
+	Waits int64
 
 	Progress Progress // what terraform is doing to it; zero when nothing
 
@@ -103,6 +106,14 @@ type Server struct {
 	Served     time.Time // a stage was first seen on it; zero: never
 	IdleSince  time.Time // first of the reads since which it holds no stage; zero: busy or not running
 	QuietSince time.Time // the same, while it drains
+}
+
+// Why says in words why it is in its phase, and what it waits for there.
+func (s Server) Why() string {
+	if s.Waits == 0 {
+		return s.Reason
+	}
+	return fmt.Sprintf("%s; run %d waits for the approval of an admin", s.Reason, s.Waits)
 }
 
 // Runner is the Drone machine name of what runs on its device.

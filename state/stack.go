@@ -89,6 +89,9 @@ type Run struct {
 // about to be applied: no process holds it, and a restart leaves it as it is.
 func (r Run) Awaits() bool { return r.Phase == RunPlanned && !r.Waits.IsZero() }
 
+// Undecided says whether the run waits for a person's approval.
+func (r Run) Undecided() bool { return r.Awaits() && r.Approved.IsZero() }
+
 // Saved tells a saved plan, and the state that it was made from, by the SHA-256
 // of their files, in hex; empty: there is no such file.
 type Saved struct {

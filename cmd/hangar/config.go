@@ -143,10 +143,11 @@ type Config struct {
 
 	EventsKeep time.Duration `env:"DRONE_EVENTS_KEEP" envDefault:"720h" help:"how long events are kept: what happened, and who ordered it"`
 
-	SlackWebhook  string `env:"DRONE_SLACK_WEBHOOK" help:"incoming webhook of a Slack channel that is told of servers, a URL"`
+	SlackWebhook  string `env:"DRONE_SLACK_WEBHOOK" help:"incoming webhook of a Slack channel that is told of servers, and of plans that wait; a URL"`
 	SlackCreate   bool   `env:"DRONE_SLACK_CREATE" envDefault:"true" help:"tell Slack when a server runs"`
 	SlackDestroy  bool   `env:"DRONE_SLACK_DESTROY" envDefault:"true" help:"tell Slack when a server was destroyed"`
 	SlackError    bool   `env:"DRONE_SLACK_ERROR" envDefault:"true" help:"tell Slack when a server is in error"`
+	SlackApproval bool   `env:"DRONE_SLACK_APPROVAL" envDefault:"true" help:"tell Slack when a plan waits for approval"`
 	NotifyWebhook string `env:"DRONE_NOTIFY_WEBHOOK" help:"URL to which all news is posted as JSON; see Notifications"`
 	NotifySecret  string `env:"DRONE_NOTIFY_SECRET" help:"key by which these posts are signed: whsec_ and 24 to 64 bytes in base64"`
 

@@ -40,7 +40,7 @@ func newNotifier(cfg Config, store *sqlite.Store, log *slog.Logger) (*notify.Not
 	if cfg.SlackWebhook != "" {
 		var kinds []state.EventKind
 		for kind, wanted := range map[state.EventKind]bool{
-			state.ServerCreated: cfg.SlackCreate, state.ServerDestroyed: cfg.SlackDestroy, state.ServerError: cfg.SlackError,
+			state.ServerCreated: cfg.SlackCreate, state.ServerDestroyed: cfg.SlackDestroy, state.ServerError: cfg.SlackError, state.RunWaits: cfg.SlackApproval,
 		} {
 			if wanted {
 				kinds = append(kinds, kind)

@@ -88,7 +88,7 @@ func printRuns(out io.Writer, runs []state.Run) error {
 func toldOf(r state.Run) string {
 	told := cmp.Or(r.Error, r.Verdict)
 	switch {
-	case r.Awaits() && r.Approved.IsZero():
+	case r.Undecided():
 		told = fmt.Sprintf("waits for approval since %s", r.Waits.Local().Format(time.DateTime))
 	case r.Awaits():
 		told = "approved, is about to be applied"

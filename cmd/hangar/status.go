@@ -210,6 +210,11 @@ func (s status) draw(w io.Writer) {
 	for _, r := range s.Runs {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%d\t%s\n", r.ID, r.Stack, r.Phase, len(r.Creates), len(r.Deletes), s.At.Sub(r.Started).Round(time.Second))
 	}
+	for _, r := range s.Runs {
+		if r.Undecided() {
+			fmt.Fprintf(w, "\nRun %d waits for approval since %s: hangar runs %d shows its plan; hangar approve %d, or hangar discard %d\n", r.ID, r.Waits.Local().Format(time.DateTime), r.ID, r.ID, r.ID)
+		}
+	}
 	if s.Audit.Error != "" {
 		fmt.Fprintf(w, "\nThe provider could not be looked at: %s\n", s.Audit.Error)
 	}

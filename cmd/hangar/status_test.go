@@ -21,8 +21,9 @@ func TestStatusOnOneScreen(t *testing.T) {
 			{PoolDecision: state.PoolDecision{Pool: "arm", Billed: 1}},
 		},
 		Unmatched: []state.Unmatched{{Stages: []int64{7, 8}, Asks: "pipeline/docker linux/arm64", Reason: "pool default is linux/amd64"}},
-		Runs:      []state.Run{{ID: 3, Stack: "default-a", Phase: state.RunApplying, Creates: []string{"agent-b"}, Started: at.Add(-90 * time.Second)}},
-		Audit:     state.Audit{Error: "no answer", Findings: []state.Finding{{Kind: state.Orphan, Device: "d-1", Detail: "in no record", Action: "is removed"}}},
+		Runs: []state.Run{{ID: 3, Stack: "default-a", Phase: state.RunApplying, Creates: []string{"agent-b"}, Started: at.Add(-90 * time.Second)},
+			{ID: 4, Stack: "default-c", Phase: state.RunPlanned, Creates: []string{"agent-d"}, Started: at.Add(-time.Minute), Waits: at.Local().Add(-time.Minute)}},
+		Audit: state.Audit{Error: "no answer", Findings: []state.Finding{{Kind: state.Orphan, Device: "d-1", Detail: "in no record", Action: "is removed"}}},
 	}
 	servers := `[{"name":"agent-a","pool":"default","state":"running","updated":1772614800,"progress":null,"reason":"it takes stages"},
 		{"name":"agent-b","pool":"default","state":"creating","updated":1772618310,"progress":{"action":"create","elapsed":80},"reason":"5 waiting"},
@@ -49,6 +50,9 @@ agent-c  arm      staging   10s     apt-get runs   its machine answers
 
 RUN  STACK      PHASE     CREATES  DESTROYS  FOR
 3    default-a  applying  1        0         1m30s
+4    default-c  planned   1        0         1m0s
+
+Run 4 waits for approval since ` + at.Local().Add(-time.Minute).Format(time.DateTime) + `: hangar runs 4 shows its plan; hangar approve 4, or hangar discard 4
 
 The provider could not be looked at: no answer
 

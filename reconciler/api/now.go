@@ -102,7 +102,7 @@ type runRow struct {
 func (r runRow) Ended() bool { return !r.Finished.IsZero() }
 
 func (a *API) runRow(r state.Run) runRow {
-	return runRow{r, r.Awaits() && r.Approved.IsZero()}
+	return runRow{r, r.Undecided()}
 }
 
 // recentRuns is how many runs that have ended the first page shows.

@@ -87,7 +87,7 @@ func newServer(s state.Server) server {
 
 		Pool:           s.Pool,
 		Stack:          s.Stack,
-		Reason:         s.Reason,
+		Reason:         s.Why(),
 		PrivateAddress: s.PrivateAddress,
 		Condemned:      s.Condemned,
 		Machine:        s.Runner(),

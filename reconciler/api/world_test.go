@@ -262,7 +262,7 @@ func (w *world) decide(run int64, how func(*state.Run)) error {
 		for i := range w.runs {
 			if r := &w.runs[i]; r.ID != run {
 				continue
-			} else if !r.Awaits() || !r.Approved.IsZero() {
+			} else if !r.Undecided() {
 				err = state.Errorf(state.Conflict, "the run does not wait")
 			} else {
 				how(r)

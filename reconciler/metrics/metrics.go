@@ -29,6 +29,7 @@ type Store interface {
 	Snapshot(ctx context.Context, now time.Time) (state.Snapshot, error)
 	Findings(ctx context.Context) ([]state.Finding, error)
 	UncleanStacks(ctx context.Context) (byPool map[string]int, err error)
+	Awaiting(ctx context.Context) ([]state.Run, error)
 }
 
 // Pools tells which pools there are at an instant.

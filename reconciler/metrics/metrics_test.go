@@ -114,6 +114,16 @@ func TestRecords(t *testing.T) {
 	if err := h.store.LookAgain(t.Context(), "s2", noon, "a run did not finish"); err != nil {
 		t.Fatal(err)
 	}
+	run, _, err := h.store.BeginRun(t.Context(), "s1", noon)
+	if err == nil {
+		err = h.store.Planned(t.Context(), run.ID, noon, state.Plan{JSON: []byte(`{}`)}, "passed")
+	}
+	if err == nil {
+		err = h.store.Await(t.Context(), run.ID, noon)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := h.store.SetPaused(t.Context(), true, "octocat", time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +141,7 @@ func TestRecords(t *testing.T) {
 		`hangar_pool_create_budget{pool="small"} 27`, `hangar_pool_creates_spent{pool="small"} 0`,
 		`hangar_findings{kind="orphan"} 2`, `hangar_findings{kind="drifted"} 1`, `hangar_findings{kind="missing"} 0`, `hangar_findings_held 1`,
 		`hangar_stacks_unclean{pool="retired"} 1`, `hangar_stacks_unclean{pool="small"} 0`,
+		`hangar_runs_waiting{pool="small"} 1`, `hangar_runs_waiting{pool="large"} 0`,
 		`hangar_paused 1`, `hangar_terraform_processes 3`,
 	)
 	if _, body := h.scrape(); strings.Contains(body, "a1") || strings.Contains(body, "d1") || strings.Contains(body, "s1\"") {

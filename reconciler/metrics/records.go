@@ -56,6 +56,7 @@ var (
 	dayBudget       = desc("hangar_pool_day_budget", "What a pool's servers may cost in a day (UTC), in the currency of their prices; 0: no bound.", "pool")
 	dayCost         = desc("hangar_pool_day_cost", "What a pool's servers have cost since the day (UTC) began; 0 where no price is told.", "pool")
 	uncleanStacks   = desc("hangar_stacks_unclean", "Stacks that are not run again before a look has told what became of their machines.", "pool")
+	runsWaiting     = desc("hangar_runs_waiting", "Plans that wait for the approval of an admin.", "pool")
 	findings        = desc("hangar_findings", "Differences between the records, the Terraform states and the provider's list, as they are now.", "kind")
 	findingsHeld    = desc("hangar_findings_held", "Machines that are held for a person's decision: hangar audit.")
 	pausedByPerson  = desc("hangar_paused", "1: a person has paused the making and removing of servers.")
@@ -65,7 +66,7 @@ var (
 func (r records) Describe(told chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		serverCount, serverCapacity, queueStages, unmatched, servers, serversBilled, serversUsable, serversIdle, poolMinimum, poolMaximum,
-		poolHeld, createBudget, createsSpent, serversOutdated, dayBudget, dayCost, uncleanStacks, findings, findingsHeld, pausedByPerson,
+		poolHeld, createBudget, createsSpent, serversOutdated, dayBudget, dayCost, uncleanStacks, runsWaiting, findings, findingsHeld, pausedByPerson,
 	} {
 		told <- d
 	}
@@ -83,6 +84,10 @@ func (r records) Collect(told chan<- prometheus.Metric) {
 	var unclean map[string]int
 	if err == nil {
 		unclean, err = r.store.UncleanStacks(ctx)
+	}
+	var awaiting []state.Run
+	if err == nil {
+		awaiting, err = r.store.Awaiting(ctx)
 	}
 	if err != nil {
 		told <- prometheus.NewInvalidMetric(serverCount, err)
@@ -105,6 +110,10 @@ func (r records) Collect(told chan<- prometheus.Metric) {
 	for _, pool := range union(r.poolNames(), unclean) {
 		tell.gauge(uncleanStacks, unclean[pool], pool)
 	}
+	waiting := waitingRuns(awaiting)
+	for _, pool := range union(r.poolNames(), waiting) {
+		tell.gauge(runsWaiting, waiting[pool], pool)
+	}
 	tell.findings(found)
 	tell.gauge(pausedByPerson, one(snap.Paused))
 }
@@ -116,6 +125,15 @@ func outdated(p state.Pool, servers []state.Server) (n int) {
 		}
 	}
 	return n
+}
+
+// waitingRuns counts the runs about which nobody has decided yet, by pool.
+func waitingRuns(runs []state.Run) map[string]int {
+	byPool := make(map[string]int)
+	for _, run := range runs {
+		byPool[run.Pool] += one(run.Undecided())
+	}
+	return byPool
 }
 
 // teller tells values as they are now.

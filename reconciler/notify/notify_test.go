@@ -323,6 +323,10 @@ func TestSlack(t *testing.T) {
 	if err != nil || !bytes.Contains(body, []byte("Server c is running")) {
 		t.Errorf("%s, %v", body, err)
 	}
+	body, _, err = slackMessage(state.Event{Kind: state.RunWaits, Run: 12, Pool: "default", Stack: "default-a", Reason: "1 to create"}, time.Now())
+	if err != nil || !bytes.Contains(body, []byte("Run 12 waits for your approval")) || !bytes.Contains(body, []byte("1 to create")) {
+		t.Errorf("%s, %v", body, err)
+	}
 	if text := slackText(strings.Repeat("ü", 5000)); len([]rune(text)) > 2100 {
 		t.Errorf("a text of %d characters is sent", len([]rune(text)))
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // Slack is a channel of Slack, by its incoming webhook, that is told of the
-// events of these kinds, which must be events of servers. See
+// events of these kinds: events of servers, and plans that wait. See
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks.
 func Slack(url string, only ...state.EventKind) Target {
 	return Target{Name: "slack", URL: url, Only: append([]state.EventKind{}, only...), Message: slackMessage}
@@ -57,6 +57,10 @@ func slackMessage(e state.Event, _ time.Time) ([]byte, http.Header, error) {
 	case state.ServerError:
 		post.Text, a.Color = "Server "+e.Server+" went wrong", "danger"
 		field("Error", cmp.Or(e.Error, e.Reason))
+	case state.RunWaits:
+		post.Text, a.Color = fmt.Sprintf("Run %d waits for your approval", e.Run), "warning"
+		field("Stack", e.Stack)
+		field("What", e.Reason)
 	default:
 		return nil, nil, fmt.Errorf("there is no message of Slack for %s", e.Kind)
 	}

@@ -67,7 +67,9 @@ func TestDiscards(t *testing.T) {
 func TestWorkTakesBackWhatWaits(t *testing.T) {
 	for _, waits := range []bool{true, false} {
 		s := server("a", state.Stopping)
-		s.Waits = waits
+		if waits {
+			s.Waits = 7
+		}
 		d := Decide(Observation{At: now, Stages: waiting(1), Servers: []state.Server{s}}, []state.Pool{pool(func(p *state.Pool) { p.Min, p.Max = 0, 2 })})
 		if revived := d.Servers[0].Action == state.Revive; revived != waits || (d.Pools[0].Create == 0) != waits {
 			t.Errorf("waits %v: %+v %+v", waits, d.Servers[0], d.Pools[0])

@@ -113,7 +113,9 @@ func drawServer(t *rapid.T, name string, pools int) state.Server {
 		Forced:    rapid.IntRange(0, 11).Draw(t, "forced") == 0,
 		Created:   past("created"),
 	}
-	s.Waits = s.Phase == state.Stopping && rapid.Bool().Draw(t, "waits")
+	if (s.Phase == state.Stopping || s.Phase == state.Pending) && rapid.Bool().Draw(t, "waits") {
+		s.Waits = 7
+	}
 	s.Price = rapid.SampledFrom([]float64{0, 0.7, 0.9}).Draw(t, "price")
 	s.Spec = rapid.SampledFrom([]string{"", "new", "old"}).Draw(t, "spec")
 	if rapid.Bool().Draw(t, "marked") {

@@ -144,7 +144,7 @@ func (m *member) usable() bool { return m.phase.Usable() && !m.dismissed() }
 // runner was told to take no more work has to end its stages first, and one that
 // is outdated is not wanted back.
 func (m *member) spare() bool {
-	return (m.phase == state.Shutdown || m.phase == state.Stopping && m.server.Waits) && !m.dismissed() && !m.outdated && m.server.Absent == "" && (!m.ssh || m.load == 0)
+	return (m.phase == state.Shutdown || m.phase == state.Stopping && m.server.Waits != 0) && !m.dismissed() && !m.outdated && m.server.Absent == "" && (!m.ssh || m.load == 0)
 }
 
 // billed says whether the decision leaves the server counting against the
@@ -271,6 +271,9 @@ func (m *member) standing() string {
 func (m *member) progress() string {
 	switch m.server.Phase {
 	case state.Pending:
+		if m.server.Waits != 0 {
+			return fmt.Sprintf("it is to be created, which waits for an admin's approval of run %d", m.server.Waits)
+		}
 		return "waits for its create to begin"
 	case state.Creating:
 		return "its create is under way"
@@ -287,8 +290,8 @@ func (m *member) progress() string {
 	if m.spared != nil {
 		return "its device is to be destroyed, which " + m.spared.By + " has discarded; it is planned again when the demand changes, or an admin asks"
 	}
-	if m.server.Waits {
-		return "its device is to be destroyed, which waits for an admin's approval"
+	if m.server.Waits != 0 {
+		return fmt.Sprintf("its device is to be destroyed, which waits for an admin's approval of run %d", m.server.Waits)
 	}
 	if m.server.Absent == "" && m.server.Booting() {
 		return "its device is to be destroyed, which its provider allows once it has booted"

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,9 +38,17 @@ func TestAwait(t *testing.T) {
 	if !got.Awaits() || got.Waits != after(0) || got.Saved.Plan != "p1" || got.Timings.Show != 3 || len(ws.Servers) != 1 || ws.Stack.Name != "s1" {
 		t.Errorf("run %+v, workspace %+v", got, ws)
 	}
+	server, err := s.Server(t.Context(), "a")
+	must(t, err)
+	if server.Waits != run.ID || !strings.Contains(server.Why(), fmt.Sprintf("run %d waits for the approval", run.ID)) {
+		t.Errorf("a server of a plan that waits: %d, %q", server.Waits, server.Why())
+	}
 	wantCode(t, s.BeginApply(t.Context(), run.ID, start), state.Conflict, "nobody has approved it")
 
 	must(t, s.Approve(t.Context(), run.ID, "octocat", after(time.Minute)))
+	if server, err = s.Server(t.Context(), "a"); err != nil || server.Waits != 0 || server.Why() != server.Reason {
+		t.Errorf("a server of a plan that was approved: %+v, %v", server, err)
+	}
 	wantCode(t, s.Approve(t.Context(), run.ID, "hubot", start), state.Conflict, "octocat has approved it")
 	wantCode(t, s.Discard(t.Context(), run.ID, "hubot", start, demand(0)), state.Conflict, "octocat has approved it")
 	must(t, s.BeginApply(t.Context(), run.ID, after(2*time.Minute)))
@@ -150,6 +159,7 @@ func TestDiscardedRunsLeaveTheirStacksUnclean(t *testing.T) {
 // The log tells that a plan waits, and who decided about it.
 func TestDecisionsAboutPlansAreLogged(t *testing.T) {
 	s := newStore(t)
+	must(t, s.SetTargets(t.Context(), []string{"webhook"}, start, watch))
 	grow(t, s, start, "s1", "a")
 	grow(t, s, start, "s2", "b")
 	approved, discarded := waits(t, s, start, "s1"), waits(t, s, start, "s2")
@@ -165,4 +175,9 @@ func TestDecisionsAboutPlansAreLogged(t *testing.T) {
 		}
 	}
 	wantEqual(t, "the log", got, []string{"run.planned 1 ", "run.waits 1 ", "run.planned 2 ", "run.waits 2 ", "run.approved 1 octocat", "run.discarded 2 hubot"})
+	news, err := s.News(t.Context(), "webhook", 10)
+	must(t, err)
+	if len(news) != 2 || news[0].Kind != state.RunWaits || news[0].Reason != "1 to create, 0 to destroy; hangar approve 1, or hangar discard 1" {
+		t.Errorf("news %+v", news)
+	}
 }

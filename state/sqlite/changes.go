@@ -176,7 +176,7 @@ func move(t tx, m state.Move, at time.Time) (stack string, changed bool, err err
 	if server.Phase != m.From {
 		return "", false, state.Errorf(state.Conflict, "server %s is %s, no longer %s", m.Server, server.Phase, m.From)
 	}
-	if m.From == state.Stopping && m.To.Usable() && !server.Waits {
+	if m.From == state.Stopping && m.To.Usable() && server.Waits == 0 {
 		return "", false, state.Errorf(state.Conflict, "the destruction of server %s does not wait any more", m.Server)
 	}
 	if m.To != m.From {

@@ -82,6 +82,7 @@ func (r *recorder) occurrences() error {
 		case state.PauseBegan, state.PauseEnded, state.OrderedAdoption, state.OrderedRemoval:
 		default:
 			err = r.run(o, &e)
+			news = o.kind == state.RunWaits
 		}
 		if err == nil && is {
 			err = r.event(e, o.id, news)
@@ -141,8 +142,11 @@ func (r *recorder) run(o occurrence, e *state.Event) error {
 		return err
 	}
 	e.Pool, e.Stack, e.Error, e.Decision = run.Pool, run.Stack, run.Error, run.Decision
-	if o.kind == state.RunBegun {
+	switch o.kind {
+	case state.RunBegun:
 		e.Error, e.Reason = "", fmt.Sprintf("%d to create, %d to destroy, %d to adopt", len(run.Creates), len(run.Deletes), len(run.Imports))
+	case state.RunWaits:
+		e.Reason = fmt.Sprintf("%d to create, %d to destroy; hangar approve %d, or hangar discard %d", len(run.Creates), len(run.Deletes), id, id)
 	}
 	return nil
 }

@@ -246,7 +246,7 @@ func (s *Store) BeginApply(ctx context.Context, run int64, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		if r.Awaits() && r.Approved.IsZero() {
+		if r.Undecided() {
 			return state.Errorf(state.Conflict, "nobody has approved it")
 		}
 		// An adoption is right whatever else is wanted.

@@ -12,8 +12,9 @@ const serverColumns = `name, pool, stack, phase, provider, capacity, price, spec
 	machine, began, absent, doubt, taken, unseen,
 	setup, active, reached, told, drained, unreachable, repaired, reason, error, ordered, condemned, forced, progress_action, progress_elapsed,
 	created, updated, started, stopped, served, idle_since, quiet_since,
-	phase = 'stopping' AND EXISTS (SELECT 1 FROM runs WHERE runs.stack = servers.stack AND runs.phase = 'planned' AND runs.waits > 0
-		AND runs.approved = 0 AND servers.name IN (SELECT value FROM json_each(runs.deletes)))`
+	CASE WHEN phase IN ('pending', 'stopping') THEN coalesce((SELECT max(id) FROM runs WHERE runs.stack = servers.stack AND runs.phase = 'planned'
+		AND runs.waits > 0 AND runs.approved = 0
+		AND servers.name IN (SELECT value FROM json_each(CASE servers.phase WHEN 'pending' THEN runs.creates ELSE runs.deletes END))), 0) ELSE 0 END`
 
 func scanServer(r row) (s state.Server, err error) {
 	var elapsed int64
