@@ -21,7 +21,6 @@ import (
 	"hangar/reconciler/agent"
 	"hangar/reconciler/api"
 	"hangar/reconciler/drone"
-	"hangar/reconciler/history"
 	"hangar/reconciler/metrics"
 	"hangar/reconciler/notify"
 	"hangar/reconciler/pools"
@@ -75,6 +74,7 @@ type service struct {
 	listener   net.Listener
 	front      *front // nil: plain HTTP
 	handler    http.Handler
+	pages      *api.Pages
 	close      func()
 }
 
@@ -224,22 +224,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		Archive: store, Folders: runner,
 		Keep: cfg.Keep, KeepStates: cfg.StateKeep.Count, KeepStatesFor: cfg.StateKeep.Age, KeepEvents: cfg.EventsKeep, Every: time.Hour, Now: time.Now, Log: log,
 	}
-	rest := api.New(store, s.reconciler, s.sweeper, queue)
-	rest.Root, rest.Health, rest.Log = cfg.HTTPRoot, s.reconciler.Health, log
-	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
-	rest.Metrics, rest.MetricsToken = measured.Handler(), cfg.PrometheusToken
-	if cfg.WebhookSecret != "" {
-		rest.Hook = drone.Hook(cfg.WebhookSecret, s.reconciler.Poke, log)
-	}
-	if s.machines != nil {
-		rest.Machines = logReader{*s.machines}
-	}
-	rest.Pages = &api.Pages{
-		Store: store, Pools: poolSource, States: stateTeller{history.History{Store: store}}, Unread: measured.Unread, Wait: measured.Oldest,
-		Username: cfg.UIUsername, Password: cfg.UIPassword, Realm: cfg.UIRealm,
-	}
-	s.notifier.Gathered = rest.EventsRecorded
-	s.handler = rest.Handler()
+	s.handler = s.rest(queue, measured).Handler()
 	log.Info("starting", "release", Version, "instance", instance, "terraform", runner.Binary.Path, "version", runner.Binary.Version,
 		"applies", s.converger.Applies, "pools", summary(poolSource), "server", cfg.ServerURL())
 	if !cfg.SSH {

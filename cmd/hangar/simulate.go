@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/term"
 
+	"hangar/reconciler/session"
 	"hangar/reconciler/simulator"
 )
 
@@ -150,6 +151,9 @@ func printWorld(out io.Writer, w simulation, user map[string]string) {
 	}
 }
 
+// invited is how long the way in to the page that is printed can be used.
+const invited = 15 * time.Minute
+
 // simulate runs hangar in the world.
 func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	data := c.Data
@@ -181,7 +185,9 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	if p.environ["DRONE_SERVER_TOKEN"] == token { // perhaps a real one
 		token = "$DRONE_SERVER_TOKEN"
 	}
-	fmt.Fprintf(p.stderr, "hangar answers at %s; its page is %s/ui, for who has the admin's token:\n  TOKEN=%s\n  curl -H \"Authorization: Bearer $TOKEN\" %s/api/servers\n", url, url, token, url)
+	invitation, once := session.Invite("simulate", time.Now().Add(invited))
+	s.pages.Invitation = invitation
+	fmt.Fprintf(p.stderr, "Its page, by a way in that works once, within %s:\n  %s/ui/login?once=%s\nLater, and for REST, with the admin's token:\n  TOKEN=%s\n  curl -H \"Authorization: Bearer $TOKEN\" %s/api/servers\n", invited, url, once, token, url)
 
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()

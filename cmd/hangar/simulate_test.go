@@ -2,7 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +31,47 @@ func TestSimulate(t *testing.T) {
 	want := result{Builds: 6, Succeeded: 6, Created: 3, Destroyed: 2, Devices: 1, Seconds: got.Seconds}
 	if got != want {
 		t.Errorf("got %+v, want %+v\n%s", got, want, log.String())
+	}
+}
+
+var wayIn = regexp.MustCompile(`(http://\S+/ui)/login\?once=\S+`)
+
+// What a simulation prints opens its page, with all buttons, once.
+func TestSimulateInvitesOnce(t *testing.T) {
+	needTerraform(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var log logged
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"simulate", "--builds", "0", "--min", "0", "--http", "127.0.0.1:0"}, environ([]string{"PATH=" + pathOf(t)}), io.Discard, &log)
+	}()
+	log.address(t)
+	link := wayIn.FindStringSubmatch(log.String())
+	if link == nil {
+		t.Fatalf("there is no way in:\n%s", log.String())
+	}
+	for _, want := range []bool{true, false} {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := (&http.Client{Jar: jar}).Get(link[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		in := answer.StatusCode == 200 && answer.Request.URL.String() == link[1] && strings.Contains(string(body), "Sign out")
+		if err != nil || in != want {
+			t.Errorf("in %t, want %t: %d at %s, %v", in, want, answer.StatusCode, answer.Request.URL.Path, err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, token, _ := strings.Cut(link[0], "once="); strings.Count(log.String(), token) != 1 {
+		t.Error("the way in is told more than once")
 	}
 }
 

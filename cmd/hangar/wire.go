@@ -11,7 +11,10 @@ import (
 
 	"hangar/reconciler"
 	"hangar/reconciler/agent"
+	"hangar/reconciler/api"
 	"hangar/reconciler/check"
+	"hangar/reconciler/drone"
+	"hangar/reconciler/history"
 	"hangar/reconciler/metrics"
 	"hangar/reconciler/terraform"
 	"hangar/state"
@@ -44,6 +47,26 @@ func (s *service) measure(from reconciler.Pools, runner *terraform.Runner) *metr
 	s.converger.Guarded, s.converger.Ended, s.converger.Looked = m.Guarded, m.Ended, m.Looked
 	s.sweeper.Made = m.Made
 	return m
+}
+
+// rest makes what answers over HTTP.
+func (s *service) rest(queue *drone.Client, measured *metrics.Metrics) *api.API {
+	rest := api.New(s.store, s.reconciler, s.sweeper, queue)
+	rest.Root, rest.Health, rest.Log = s.cfg.HTTPRoot, s.reconciler.Health, s.log
+	rest.Version = api.Version{Source: source, Version: Version, Commit: Commit}
+	rest.Metrics, rest.MetricsToken = measured.Handler(), s.cfg.PrometheusToken
+	if s.cfg.WebhookSecret != "" {
+		rest.Hook = drone.Hook(s.cfg.WebhookSecret, s.reconciler.Poke, s.log)
+	}
+	if s.machines != nil {
+		rest.Machines = logReader{*s.machines}
+	}
+	s.pages = &api.Pages{
+		Store: s.store, Pools: s.pools, States: stateTeller{history.History{Store: s.store}}, Unread: measured.Unread, Wait: measured.Oldest,
+		Username: s.cfg.UIUsername, Password: s.cfg.UIPassword, Realm: s.cfg.UIRealm,
+	}
+	rest.Pages, s.notifier.Gathered = s.pages, rest.EventsRecorded
+	return rest
 }
 
 // newCheck makes what is asked about plans; nil when nobody is.

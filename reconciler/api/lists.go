@@ -176,6 +176,24 @@ func (a *API) decisionsPage(c *gin.Context) (view, error) {
 	return view{Title: "Decisions", Here: "decisions", Live: true, Body: l}, err
 }
 
+// findingList is what the list of findings shows.
+type findingList struct {
+	Findings []state.Finding
+	At       time.Time // when the sweep began
+	Error    string    // why it could not look everywhere
+	Turn     turn
+}
+
+func (a *API) findingsPage(c *gin.Context) (view, error) {
+	audit, err := a.auditor.Last(c.Request.Context())
+	if err != nil {
+		return view{}, err
+	}
+	l := findingList{At: audit.At, Error: audit.Error}
+	l.Findings, l.Turn, err = leaf(c, audit.Findings)
+	return view{Title: "Findings", Here: "now", Live: true, Body: l}, err
+}
+
 func (a *API) restPage(*gin.Context) (view, error) {
 	return view{Title: "REST", Here: "rest", Body: a.describe().routes.Routes}, nil
 }

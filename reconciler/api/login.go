@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -127,7 +128,18 @@ type asked struct {
 	Basic           bool // there is a password of the pages, too
 }
 
-func (a *API) showLogin(c *gin.Context) { a.askLogin(c, http.StatusOK, "") }
+func (a *API) showLogin(c *gin.Context) {
+	switch once := c.Query("once"); {
+	case once == "":
+		a.askLogin(c, http.StatusOK, "")
+	case a.tooOften(c):
+	case a.Pages.Invitation != nil && a.Pages.Invitation.Take(once, time.Now()):
+		a.admit(c, a.Pages.Invitation.Login, "")
+	default:
+		a.wrong(c)
+		a.askLogin(c, http.StatusUnauthorized, "This way in has been used, or is too old. Sign in with the token.")
+	}
+}
 
 // askLogin answers the login page.
 func (a *API) askLogin(c *gin.Context, status int, wrong string) {
@@ -174,10 +186,15 @@ func (a *API) login(c *gin.Context) {
 		a.askLogin(c, http.StatusServiceUnavailable, "Drone does not tell whose token this is; hangar's log says why. Try again when Drone answers.")
 		return
 	}
-	a.setCookie(c, sessionCookie, a.Pages.sessions.Begin(name), int(session.Lasts.Seconds()))
-	c.Set(loginKey, name)
+	a.admit(c, name, c.PostForm("to"))
+}
+
+// admit begins a session, and leads to where its owner wanted.
+func (a *API) admit(c *gin.Context, login, to string) {
+	a.setCookie(c, sessionCookie, a.Pages.sessions.Begin(login), int(session.Lasts.Seconds()))
+	c.Set(loginKey, login)
 	a.audit(c, "logged in to the pages")
-	c.Redirect(http.StatusSeeOther, a.back(c.PostForm("to")))
+	c.Redirect(http.StatusSeeOther, a.back(to))
 }
 
 // back is where a login leads: a page of ours, whatever the form says.

@@ -28,6 +28,7 @@ type now struct {
 	Runs      []runRow
 	Unmatched []state.Unmatched
 	Audit     state.Audit
+	Findings  []state.Finding // the first of them
 	Priced    bool
 	Cost      float64 // of today
 	Rate      float64 // an hour, now
@@ -105,6 +106,12 @@ func (a *API) runRow(r state.Run) runRow {
 	return runRow{r, r.Undecided()}
 }
 
+// firstFindings is how many findings the first page shows.
+const firstFindings = 20
+
+// MoreFindings says whether there are more than the first page shows.
+func (n now) MoreFindings() bool { return len(n.Findings) < len(n.Audit.Findings) }
+
 // recentRuns is how many runs that have ended the first page shows.
 const recentRuns = 5
 
@@ -127,6 +134,7 @@ func (a *API) nowPage(c *gin.Context) (view, error) {
 	if n.Audit, err = a.auditor.Last(ctx); err != nil {
 		return view{}, err
 	}
+	n.Findings = n.Audit.Findings[:min(len(n.Audit.Findings), firstFindings)]
 	if n.Timeline, err = a.timeline(ctx, c.Query("range"), n, at); err != nil {
 		return view{}, err
 	}

@@ -29,6 +29,10 @@ type Pages struct {
 
 	Username, Password, Realm string // of HTTP Basic; without a password there is no such login
 
+	// Invitation lets the first one in who shows its token as ?once= of the login.
+	// Nil: nobody is invited.
+	Invitation *session.Invitation
+
 	sessions *session.Sessions
 	throttle *session.Throttle
 	guard    *http.CrossOriginProtection
@@ -96,6 +100,8 @@ func (a *API) pages(engine *gin.Engine, root *gin.RouterGroup) {
 	get(ui, "/stacks", a.page("stacks", a.stacksPage))
 	get(ui, "/stacks/:name", a.page("stack", a.stackPage))
 	get(ui, "/stacks/:name/versions/:serial", a.page("version", a.versionPage))
+	get(ui, "/findings", a.page("findings", a.findingsPage))
+	ui.GET("/events", a.streamEvents)
 	get(ui, "/decisions", a.page("decisions", a.decisionsPage))
 	get(ui, "/rest", a.page("rest", a.restPage))
 

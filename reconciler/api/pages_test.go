@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"hangar/reconciler/session"
 	"hangar/state"
 )
 
@@ -167,7 +169,7 @@ func (b *browser) in() *browser {
 var allPages = []string{
 	"/ui", "/ui?range=day", "/ui?range=week", "/ui/servers", "/ui/servers?gone=true", "/ui/servers/agent-aaaaaaaa", "/ui/servers/agent-bbbbbbbb", "/ui/servers/agent-cccccccc",
 	"/ui/servers/agent-aaaaaaaa/logs", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs", "/ui/runs?phase=applied&stack=s1", "/ui/runs/7", "/ui/runs/8", "/ui/runs/9",
-	"/ui/stacks", "/ui/stacks?emptied=true", "/ui/stacks/s1", "/ui/stacks/s1/versions/4", "/ui/decisions", "/ui/rest",
+	"/ui/stacks", "/ui/stacks?emptied=true", "/ui/stacks/s1", "/ui/stacks/s1/versions/4", "/ui/findings", "/ui/decisions", "/ui/rest",
 }
 
 func TestPagesTell(t *testing.T) {
@@ -191,6 +193,7 @@ func TestPagesTell(t *testing.T) {
 		{"/ui/stacks", []string{"s1", "changing", "2 of 3 applied"}},
 		{"/ui/stacks/s1", []string{"(sensitive value)", "Serial 4", "203.0.113.7", "Run 8"}},
 		{"/ui/stacks/s1/versions/4", []string{`<span class="add">&#43; all of serial 4 is new`, "all of serial 4"}},
+		{"/ui/findings", []string{"agent-zzzzzzzz", "hangar audit --adopt"}},
 		{"/ui/decisions", []string{"Decision 3", "the budget of the day is spent", "no longer needed", "linux/riscv64"}},
 		{"/ui/rest", []string{"DELETE", "/api/servers/{name}", "Let a server drain and go", "/api/audit", "/healthz"}},
 	} {
@@ -203,6 +206,80 @@ func TestPagesTell(t *testing.T) {
 				t.Errorf("%s does not say %q:\n%s", tt.path, want, got.body)
 			}
 		}
+	}
+}
+
+// The first page shows some findings and leads to the rest, which are paged.
+func TestManyFindings(t *testing.T) {
+	r, pools := pooled()
+	r.audit.Findings = nil
+	for i := range 120 {
+		r.audit.Findings = append(r.audit.Findings, state.Finding{Kind: state.Orphan, Device: fmt.Sprintf("device-%03d", i), Detail: "in no record"})
+	}
+	b := visit(t, r, pools, nil).in()
+	for path, want := range map[string]int{"/ui": 20, "/ui/findings": 50, "/ui/findings?page=3": 20, "/ui/findings?page=4": 0} {
+		if got := b.get(path); got.status != 200 || strings.Count(got.body, ">device-") != want {
+			t.Errorf("%s: %d, shows %d findings, want %d", path, got.status, strings.Count(got.body, ">device-"), want)
+		}
+	}
+	if body := b.get("/ui").body; !strings.Contains(body, `<a href="/ui/findings">All 120 findings</a>`) {
+		t.Error("the first page does not lead to the rest")
+	}
+}
+
+// A page's own stream of events wants its login.
+func TestPageStream(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil)
+	if got := b.get("/ui/events"); got.status != 303 {
+		t.Errorf("a stranger gets %d", got.status)
+	}
+	b.in()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", b.url+"/ui/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := b.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if kind := answer.Header.Get("Content-Type"); answer.StatusCode != 200 || kind != "text/event-stream" {
+		t.Fatalf("%d, %s", answer.StatusCode, kind)
+	}
+	b.happen("agent-aaaaaaaa")
+	told := ""
+	for lines := bufio.NewScanner(answer.Body); lines.Scan() && !strings.Contains(told, "agent-aaaaaaaa"); {
+		told += lines.Text()
+	}
+	if !strings.Contains(told, "agent-aaaaaaaa") {
+		t.Errorf("it tells %q", told)
+	}
+}
+
+// Nobody gets in by ?once= where nobody was invited, and who is invited gets in
+// once.
+func TestInvitation(t *testing.T) {
+	r, pools := pooled()
+	if got := visit(t, r, pools, nil).get("/ui/login?once=x"); got.status != 401 || got.header.Get("Set-Cookie") != "" && strings.Contains(got.header.Get("Set-Cookie"), sessionCookie) {
+		t.Errorf("without an invitation: %+v", got)
+	}
+	invitation, once := session.Invite("root", time.Now().Add(time.Minute))
+	invite := func(a *API) { a.Pages.Invitation = invitation }
+	b := visit(t, r, pools, invite)
+	if got := b.get("/ui/login?once=" + once + "&to=https://example.com/"); got.status != 303 || got.header.Get("Location") != "/ui" {
+		t.Errorf("with it: %+v", got)
+	}
+	if got := b.get("/ui"); got.status != 200 || !strings.Contains(got.body, "root") {
+		t.Errorf("the page: %d", got.status)
+	}
+	if got := visit(t, r, pools, invite).get("/ui/login?once=" + once); got.status != 401 || !strings.Contains(got.body, "has been used") {
+		t.Errorf("the second time: %d", got.status)
+	}
+	if strings.Contains(b.log.String(), once) {
+		t.Error("the log shows the token")
 	}
 }
 

@@ -82,3 +82,14 @@ func TestThrottle(t *testing.T) {
 		t.Errorf("%d callers are remembered", len(th.callers))
 	}
 }
+
+func TestInvitation(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	i, token := Invite("root", now.Add(time.Minute))
+	if len(token) < 20 || i.Take("", now) || i.Take(token+"x", now) || i.Take(token, now.Add(time.Minute)) {
+		t.Error("it is taken by what is not its token, or too late")
+	}
+	if !i.Take(token, now) || i.Take(token, now) || i.Take("", now) {
+		t.Error("it is not taken once")
+	}
+}

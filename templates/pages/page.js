@@ -1,13 +1,14 @@
-// Keeps a page as it is now: every two seconds it asks for itself, unless
-// nobody looks, and changes only what has changed, so that focus, selection
-// and scrolling stay.
+// Keeps a page as it is now: whenever an event is told, and every two seconds for
+// what is no event, it asks for itself, unless nobody looks, and changes only what
+// has changed, so that focus, selection and scrolling stay.
 (() => {
   "use strict";
   const main = document.querySelector("main[data-live]");
   if (!main) return;
   const link = document.getElementById("link");
   const every = 2000;
-  let tag = "", timer = 0, asking = false;
+  const pause = 200; // between two events that are followed
+  let tag = "", timer = 0, asking = false, source = null, told = 0;
 
   const say = (words) => {
     if (link.textContent !== words) link.textContent = words;
@@ -85,8 +86,29 @@
     clearTimeout(timer);
     timer = setTimeout(() => look().finally(next), every);
   };
+  const follow = () => {
+    told = told || setTimeout(() => {
+      told = 0;
+      if (asking) follow();
+      else look().finally(next);
+    }, pause);
+  };
+
+  // A hidden page holds no connection: browsers have few of them for one server.
+  const listen = () => {
+    if (document.hidden) {
+      source?.close();
+      source = null;
+    } else if (!source) {
+      source = new EventSource(main.dataset.live);
+      source.onmessage = follow;
+    }
+  };
+
   document.addEventListener("visibilitychange", () => {
+    listen();
     if (!document.hidden) look().finally(next);
   });
+  listen();
   next();
 })();
