@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+
+	"hangar/state"
 )
 
 // asker asks a running server, by the few settings that lead to it.
@@ -21,9 +22,13 @@ func newAsker(p *program) (asker, error) {
 	}
 	url, err := runningServer(cfg.Data)
 	if err == nil && url == "" {
-		err = errors.New("no hangar serve is running on the data folder " + cfg.Data + ": start it, or set DRONE_DATA to its data folder; hangar check looks for what may be wrong")
+		err = errNotRunning(cfg)
 	}
 	return asker{cfg, url}, err
+}
+
+func errNotRunning(cfg Config) error {
+	return state.Errorf(state.Unavailable, "no hangar serve is running on the data folder %s: start it, or set DRONE_DATA to its data folder; hangar check looks for what may be wrong", cfg.Data)
 }
 
 // get reads what a route answers.

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,7 +30,7 @@ type eventsCommand struct {
 }
 
 func (eventsCommand) Help() string {
-	return `Asks the running hangar serve for its log of events; needs DRONE_DATA and DRONE_SERVER_TOKEN. DRONE_EVENTS_KEEP says for how long they are kept.
+	return `Asks the running hangar serve for its log of events; needs DRONE_DATA and DRONE_SERVER_TOKEN. Where none runs, the log is read from the data folder. DRONE_EVENTS_KEEP says for how long events are kept. --follow goes on when hangar is started again.
 
     hangar events --kind order --kind pause        # who gave orders
     hangar events --server agent-k3v7q2mn          # the life of a server
@@ -41,18 +40,53 @@ func (eventsCommand) Help() string {
 // Run tells what happened.
 func (c eventsCommand) Run(p *program) error {
 	a, err := newAsker(p)
-	if err != nil {
+	switch {
+	case state.CodeOf(err) == state.Unavailable && !c.Follow:
+		err = c.read(p, a.cfg)
+	case err != nil:
 		return err
-	}
-	if c.Follow {
+	case c.Follow:
 		err = c.follow(p, a.cfg)
-	} else {
+	default:
 		err = c.list(p, a.cfg)
 	}
 	if p.ctx.Err() != nil {
 		return nil
 	}
 	return err
+}
+
+// read prints the log of a hangar that does not run.
+func (c *eventsCommand) read(p *program, cfg Config) error {
+	store, err := sqlite.OpenReadOnly(p.ctx, cfg.databasePath())
+	if err != nil {
+		return fmt.Errorf("no hangar serve is running on the data folder %s, and its records cannot be read: %w", cfg.Data, err)
+	}
+	defer store.Close()
+	fmt.Fprintf(p.stderr, "no hangar serve is running on %s: this is what its log holds\n", cfg.Data)
+	filter := state.EventFilter{Server: c.Server, Stack: c.Stack, Limit: 500}
+	for _, kind := range c.Kind {
+		filter.Kinds = append(filter.Kinds, state.EventKind(kind))
+	}
+	if c.Since != nil {
+		filter.After = *c.Since
+	}
+	for {
+		events, read, err := store.Events(p.ctx, filter)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			text, err := json.Marshal(e)
+			if err == nil {
+				err = c.print(p.stdout, text)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		filter.After = read
+	}
 }
 
 // list prints page after page.
@@ -80,12 +114,26 @@ func (c *eventsCommand) list(p *program, cfg Config) error {
 }
 
 // follow prints what a stream tells, and asks for the next one where it ends.
+// Once it has followed a hangar it waits for one that has ended: nothing that
+// happens meanwhile is missed.
 func (c *eventsCommand) follow(p *program, cfg Config) error {
+	followed, told := false, false
 	for {
 		answer, err := c.ask(p.ctx, cfg, "/api/events/stream")
-		if err != nil {
+		if err != nil && !followed {
 			return err
 		}
+		if err != nil {
+			if !told && p.ctx.Err() == nil {
+				fmt.Fprintln(p.stderr, "waiting for hangar:", err)
+			}
+			told = true
+			if sleep(p.ctx, time.Second) {
+				continue
+			}
+			return nil
+		}
+		followed, told = true, false
 		lines := bufio.NewReader(answer)
 		for {
 			line, err := lines.ReadString('\n')
@@ -105,10 +153,19 @@ func (c *eventsCommand) follow(p *program, cfg Config) error {
 			}
 		}
 		answer.Close()
-		select {
-		case <-p.ctx.Done():
-		case <-time.After(time.Second):
+		if !sleep(p.ctx, time.Second) {
+			return nil
 		}
+	}
+}
+
+// sleep says whether so long has passed and ctx has not ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
@@ -119,7 +176,7 @@ func (c *eventsCommand) ask(ctx context.Context, cfg Config, path string, more .
 		return nil, err
 	}
 	if base == "" {
-		return nil, errors.New("no hangar serve is running on the data folder " + cfg.Data + ": start it first, or set DRONE_DATA to the folder of one that runs")
+		return nil, errNotRunning(cfg)
 	}
 	query := url.Values{}
 	for name, value := range map[string]string{"server": c.Server, "stack": c.Stack} {

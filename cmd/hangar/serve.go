@@ -262,6 +262,9 @@ func (s *service) run(ctx context.Context) error {
 		if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 			err = cause
 		}
+		if err := s.notifier.Gather(context.WithoutCancel(ctx)); err != nil {
+			s.log.Warn("the last events could not be gathered; they are at the next start", "error", err)
+		}
 		if err == nil {
 			s.log.Info("stopped")
 		}

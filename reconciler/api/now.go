@@ -135,7 +135,7 @@ func (a *API) nowPage(c *gin.Context) (view, error) {
 		return view{}, err
 	}
 	n.Findings = n.Audit.Findings[:min(len(n.Audit.Findings), firstFindings)]
-	if n.Timeline, err = a.timeline(ctx, c.Query("range"), n, at); err != nil {
+	if n.Timeline, err = a.timeline(ctx, c.Query("range"), c.Query("pool"), n, at); err != nil {
 		return view{}, err
 	}
 	if age := a.Pages.Unread(); age > unreadTime {

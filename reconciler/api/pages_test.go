@@ -227,6 +227,28 @@ func TestManyFindings(t *testing.T) {
 	}
 }
 
+// The timeline shows all pools, or one of them, and leads from one to the other.
+func TestTimelineOfAPool(t *testing.T) {
+	r, pools := pooled()
+	pools.Pools = append(pools.Pools, state.Pool{Name: "arm", Max: 2})
+	r.decisions[len(r.decisions)-1].Pools = append(r.decisions[len(r.decisions)-1].Pools, state.PoolDecision{Pool: "arm", Waiting: 40, Usable: 2})
+	r.samples = []state.Sample{{At: time.Now().Add(-time.Minute).Truncate(time.Minute), Pool: "arm", Demand: 30}, {At: time.Now().Add(-time.Minute).Truncate(time.Minute), Pool: "default", Demand: 7}}
+	b := visit(t, r, pools, nil).in()
+	for path, want := range map[string]string{
+		"/ui?range=hour":              "builds wanted: now 44, at most 44",
+		"/ui?range=hour&pool=default": "builds wanted: now 4, at most 7",
+		"/ui?range=hour&pool=arm":     "builds wanted: now 40, at most 40",
+	} {
+		got := b.get(path)
+		if got.status != 200 || !strings.Contains(got.body, want) || !strings.Contains(got.body, `href="/ui?range=day&amp;pool=arm`) != !strings.Contains(path, "pool=arm") {
+			t.Errorf("%s: %d, does not say %q", path, got.status, want)
+		}
+	}
+	if got := b.get("/ui?pool=none"); got.status != 400 || !strings.Contains(got.body, "wanted is one of") {
+		t.Errorf("a pool that there is not: %d", got.status)
+	}
+}
+
 // A page's own stream of events wants its login.
 func TestPageStream(t *testing.T) {
 	r, pools := pooled()

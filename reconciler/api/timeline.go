@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"hangar/reconciler/chart"
@@ -13,6 +14,8 @@ import (
 type timeline struct {
 	Ranges []timeRange
 	Range  timeRange
+	Pools  []string // of which one can be looked at alone; none: there is but one
+	Pool   string   // that is; empty: all of them together
 	Ticks  []string // times below the drawings, from left to right
 	Empty  bool
 	Charts []drawing
@@ -62,10 +65,15 @@ type series struct {
 	value       func(state.Sample) float64
 }
 
-// timeline draws the range of that name; the first one when there is none of it.
-// What is now is its end.
-func (a *API) timeline(ctx context.Context, name string, n now, at time.Time) (timeline, error) {
-	var t timeline
+// timeline draws the range of that name, the first one without it, of one pool
+// or, without its name, of all. What is now is its end.
+func (a *API) timeline(ctx context.Context, name, pool string, n now, at time.Time) (timeline, error) {
+	t := timeline{Pool: pool}
+	if len(n.Pools) > 1 {
+		for _, p := range n.Pools {
+			t.Pools = append(t.Pools, p.Pool.Name)
+		}
+	}
 	for i, r := range timeRanges {
 		r.Shown = r.Name == name || name == "" && i == 0
 		if r.Shown {
@@ -76,16 +84,23 @@ func (a *API) timeline(ctx context.Context, name string, n now, at time.Time) (t
 	if t.Range.Name == "" {
 		return t, state.Errorf(state.Invalid, "range=%s: wanted is hour, day or week", name)
 	}
+	if pool != "" && !slices.Contains(t.Pools, pool) {
+		return t, state.Errorf(state.Invalid, "pool=%s: wanted is one of %v", pool, t.Pools)
+	}
 	to := at.Truncate(t.Range.Step).Add(t.Range.Step)
 	from := to.Add(-t.Range.Long)
 	samples, err := a.Pages.Store.Samples(ctx, from, t.Range.Step)
 	if err != nil {
 		return t, err
 	}
+	if pool != "" {
+		samples = slices.DeleteFunc(samples, func(s state.Sample) bool { return s.Pool != pool })
+	}
 	t.Empty = len(samples) == 0
 	f := chart.Frame{From: from, To: to, Step: t.Range.Step}
 	sums := together(samples)
-	current := state.Sample{At: to.Add(-t.Range.Step), Demand: n.Waiting + n.OnServers, Capacity: n.Capacity, Machines: n.Phases.All(), Wait: a.Pages.Wait(), Cost: n.Cost}
+	current, budget := n.sample(pool)
+	current.At, current.Wait = to.Add(-t.Range.Step), a.Pages.Wait()
 	if last := len(sums) - 1; last < 0 || sums[last].At.Before(current.At) {
 		sums = append(sums, current) // nothing was sampled in this span yet
 	}
@@ -98,13 +113,27 @@ func (a *API) timeline(ctx context.Context, name string, n now, at time.Time) (t
 		draw(f, sums, current, "Longest wait in the queue", 60, 0, func(x float64) string { return span(time.Duration(x) * time.Second) }, t.Range.tick,
 			series{"longest wait", "wait", true, func(s state.Sample) float64 { return s.Wait.Seconds() }}))
 	if n.Priced {
-		t.Charts = append(t.Charts, draw(f, sums, current, "Cost of the day", 1, n.Budget, func(x float64) string { return fmt.Sprintf("%.2f", x) }, t.Range.tick,
+		t.Charts = append(t.Charts, draw(f, sums, current, "Cost of the day", 1, budget, func(x float64) string { return fmt.Sprintf("%.2f", x) }, t.Range.tick,
 			series{"cost since midnight, UTC", "cost", true, func(s state.Sample) float64 { return s.Cost }}))
 	}
 	for i := range 5 {
 		t.Ticks = append(t.Ticks, from.Add(t.Range.Long*time.Duration(i)/4).Format(t.Range.tick))
 	}
 	return t, nil
+}
+
+// sample is what is now, of one pool or of all, and what a day of it may cost.
+func (n now) sample(pool string) (s state.Sample, budget float64) {
+	for _, p := range n.Pools {
+		if pool == "" || p.Pool.Name == pool {
+			s.Demand, s.Capacity, s.Machines, s.Cost = s.Demand+p.Waiting+p.Assigned, s.Capacity+p.Usable, s.Machines+p.Billed, s.Cost+p.Spent
+			budget = p.Budget
+		}
+	}
+	if pool == "" {
+		budget = n.Budget
+	}
+	return s, budget
 }
 
 // together adds up the pools in each span.

@@ -63,6 +63,16 @@ func (n *Notifier) Begin(ctx context.Context) error {
 	return n.Store.SetTargets(ctx, names, n.Now(), n.Watch)
 }
 
+// Gather records what has happened since the last time as events. Run does so; it
+// is for the end, when what Run was to see last has happened.
+func (n *Notifier) Gather(ctx context.Context) error {
+	recorded, err := n.Store.Gather(ctx, n.Now(), n.Watch)
+	if recorded > 0 {
+		n.Gathered()
+	}
+	return err
+}
+
 // Poke asks for a look at the records. It never blocks; pokes coalesce.
 func (n *Notifier) Poke() { poke(n.wake) }
 
@@ -88,10 +98,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	defer tick.Stop()
 	told := "" // a failure is told when it begins, changes and ends
 	for {
-		recorded, err := n.Store.Gather(ctx, n.Now(), n.Watch)
-		if recorded > 0 {
-			n.Gathered()
-		}
+		err := n.Gather(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err == nil && told != "":
