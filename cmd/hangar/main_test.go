@@ -98,8 +98,8 @@ func TestPlanChangesNothing(t *testing.T) {
 	}
 	args = append(args, "--json")
 	var answer planned
-	if err := json.Unmarshal([]byte(plan()), &answer); err != nil || answer.Decision.Pools[0].Create != 2 || len(answer.Stacks) != 1 ||
-		len(answer.Stacks[0].Creates) != 2 || !strings.Contains(answer.Stacks[0].Verdict, "passed") || answer.InFlight == nil {
+	if err := json.Unmarshal([]byte(plan("DRONE_TERRAFORM_CHECK=echo not today; exit 1")), &answer); err != nil || answer.Decision.Pools[0].Create != 2 || len(answer.Stacks) != 1 ||
+		len(answer.Stacks[0].Creates) != 2 || !strings.Contains(answer.Stacks[0].Verdict, "passed") || !strings.Contains(answer.Stacks[0].Check, "not today") || answer.InFlight == nil {
 		t.Errorf("--json: %v %+v", err, answer)
 	}
 	args = args[:1]
@@ -111,8 +111,8 @@ func TestPlanChangesNothing(t *testing.T) {
 	until(t, "they work", 60*time.Second, func() bool { return w.Stats().Running == 3 })
 	s.ended()
 	before := s.get("/api/runs")
-	beside := plan("DRONE_POOL_MIN=3")
-	for _, want := range []string{"Plan: 1 to add", "running", "keep", "Guard: passed: 1 to create"} {
+	beside := plan("DRONE_POOL_MIN=3", "DRONE_TERRAFORM_CHECK=grep -q resource_changes")
+	for _, want := range []string{"Plan: 1 to add", "running", "keep", "Guard: passed: 1 to create", "Check: passed"} {
 		if !strings.Contains(beside, want) {
 			t.Errorf("the plan has no %q:\n%s", want, beside)
 		}

@@ -37,10 +37,11 @@ type plannedStack struct {
 	Imports   map[string]string `json:"imports"` // ids of devices, by server
 	Text      string            `json:"text"`    // as terraform prints it
 	Verdict   string            `json:"verdict"` // the guard's, in words
+	Check     string            `json:"check"`   // that of DRONE_TERRAFORM_CHECK; empty: it was not asked
 }
 
 func (planCommand) Help() string {
-	return "Takes the same environment as hangar serve. It works on a copy of the records, beside a running server or without one: the names of new servers and stacks are made for this look only."
+	return "Takes the same environment as hangar serve. It works on a copy of the records, beside a running server or without one: the names of new servers and stacks are made for this look only. DRONE_TERRAFORM_CHECK is asked about each plan, as hangar serve asks it."
 }
 
 // Run makes one real pass and plans every stack that is due, on a copy of the
@@ -86,6 +87,10 @@ func (c planCommand) Run(p *program) (err error) {
 	if err != nil {
 		return err
 	}
+	check, err := newCheck(cfg, p.environ, agents.environ)
+	if err != nil {
+		return err
+	}
 	queue := drone.New(cfg.ServerURL(), cfg.ServerToken)
 	r := reconciler.New(queue, store, poolSource)
 	r.StackSize, r.Log = cfg.TerraformStackSize, quiet
@@ -119,7 +124,7 @@ func (c planCommand) Run(p *program) (err error) {
 	}
 	var failed []error
 	for _, name := range names {
-		one, err := planStack(p.ctx, out, name, store, aside)
+		one, err := planStack(p.ctx, out, name, store, aside, check)
 		if failed = append(failed, err); one.Stack != "" {
 			answer.Stacks = append(answer.Stacks, one)
 		}
@@ -198,9 +203,9 @@ func printStanding(ctx context.Context, w io.Writer, store *sqlite.Store) error 
 	return nil
 }
 
-// planStack plans a stack and prints terraform's plan with the guard's verdict.
-// What it returns has no name when there is nothing to plan.
-func planStack(ctx context.Context, w io.Writer, name string, store *sqlite.Store, runner *terraform.Runner) (one plannedStack, err error) {
+// planStack plans a stack and prints terraform's plan with what the guard and the
+// check say of it. What it returns has no name when there is nothing to plan.
+func planStack(ctx context.Context, w io.Writer, name string, store *sqlite.Store, runner *terraform.Runner, check reconciler.Check) (one plannedStack, err error) {
 	run, ws, err := store.BeginRun(ctx, name, time.Now())
 	if err != nil || run.ID == 0 {
 		return one, err
@@ -209,9 +214,21 @@ func planStack(ctx context.Context, w io.Writer, name string, store *sqlite.Stor
 	if err != nil {
 		return one, err
 	}
-	verdict, _ := reconciler.Guard(reconciler.Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports}, plan)
-	_, err = fmt.Fprintf(w, "\nStack %s in %s\n%s\nGuard: %s\n", name, ws.Stack.Candidate, plan.Text, verdict)
-	return plannedStack{name, ws.Stack.Candidate, run.Creates, run.Deletes, run.Imports, plan.Text, verdict}, err
+	one = plannedStack{Stack: name, Candidate: ws.Stack.Candidate, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports, Text: plan.Text}
+	verdict, passed := reconciler.Guard(reconciler.Wanted{Resource: ws.Stack.Resource, Creates: run.Creates, Deletes: run.Deletes, Imports: run.Imports}, plan)
+	one.Verdict = verdict
+	fmt.Fprintf(w, "\nStack %s in %s\n%s\nGuard: %s\n", name, one.Candidate, plan.Text, verdict)
+	if !passed || check == nil || len(run.Imports) > 0 {
+		return one, nil
+	}
+	one.Check = "passed"
+	if err := check.Check(ctx, run, plan.JSON); state.CodeOf(err) == state.Forbidden {
+		one.Check = "refused: " + err.Error()
+	} else if err != nil {
+		return one, fmt.Errorf("put the plan of stack %s to DRONE_TERRAFORM_CHECK: %w", name, err)
+	}
+	fmt.Fprintf(w, "Check: %s\n", one.Check)
+	return one, nil
 }
 
 // printDecision prints a decision with its reasons, as a person reads it.
