@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if script := os.Getenv("HANGAR_TEST_SUPERVISE"); script != "" {
+		os.Exit(supervise("/bin/sh", []string{"sh", "-c", script}))
+	}
 	syscall.Umask(0o077) // as main sets it
 	terraformtest.OnPath()
 	os.Exit(m.Run())

@@ -37,6 +37,9 @@ func main() {
 		}
 		return
 	}
+	if os.Getpid() == 1 {
+		os.Exit(supervise("/proc/self/exe", os.Args))
+	}
 	// Everything hangar and its children write may hold secrets.
 	syscall.Umask(0o077)
 
@@ -91,6 +94,7 @@ type commands struct {
 	Logs     logsCommand     `cmd:"" help:"Show the logs of a machine: of its setup and of its runner."`
 	SSH      sshCommand      `cmd:"" name:"ssh" help:"Log in to a machine with the right key and its pinned host key."`
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
+	Health   healthCommand   `cmd:"" help:"Ask the running hangar serve whether it is well; exit code 0: it is. For health checks."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 
