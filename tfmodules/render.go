@@ -53,6 +53,13 @@ func Render(root Root) ([]byte, error) {
 	return hclwrite.Format(file.Bytes()), nil
 }
 
+// RenderProviders writes a root module that needs providers, and nothing else.
+func RenderProviders(providers []Provider) []byte {
+	file, body := newRoot()
+	appendProviders(body, providers)
+	return hclwrite.Format(file.Bytes())
+}
+
 // newRoot begins a root module.
 func newRoot() (*hclwrite.File, *hclwrite.Body) {
 	file := hclwrite.NewEmptyFile()

@@ -95,6 +95,7 @@ type commands struct {
 	SSH      sshCommand      `cmd:"" name:"ssh" help:"Log in to a machine with the right key and its pinned host key."`
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
 	Health   healthCommand   `cmd:"" help:"Ask the running hangar serve whether it is well; exit code 0: it is. For health checks."`
+	Mirror   mirrorCommand   `cmd:"" help:"Download the providers of the modules into a folder, so that serve downloads nothing."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 
