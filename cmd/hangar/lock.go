@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,12 +28,12 @@ func openLock(data string) *dataLock {
 // lockData takes the data folder for this process.
 func lockData(data string) (*dataLock, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w; set DRONE_DATA to a folder that can be written", err)
+		return nil, fmt.Errorf("make the data folder: %w; %s", err, writable(data, err))
 	}
 	l := openLock(data)
 	held, err := l.lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock the data folder: %w; set DRONE_DATA to a folder that can be written", err)
+		return nil, fmt.Errorf("lock the data folder: %w; %s", err, writable(data, err))
 	}
 	if !held {
 		holder, _ := os.ReadFile(l.path)
@@ -42,6 +44,15 @@ func lockData(data string) (*dataLock, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// writable says what to do about a data folder that cannot be written. That of
+// drone/autoscaler, or of hangar run as root, belongs to root.
+func writable(data string, err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Sprintf("hangar runs as user %d: give it the folder that is mounted at %s (on its host: chown -R %d FOLDER), run hangar as the owner, or set DRONE_DATA to another folder", os.Getuid(), data, os.Getuid())
+	}
+	return "set DRONE_DATA to a folder that can be written"
 }
 
 // tell writes down who holds the folder, and, once that is known, where it

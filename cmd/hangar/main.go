@@ -42,6 +42,9 @@ func main() {
 	}
 	// Everything hangar and its children write may hold secrets.
 	syscall.Umask(0o077)
+	// The image has no folder for temporary files but in the data folder. That it
+	// cannot be made is told by who needs it.
+	_ = os.MkdirAll(os.TempDir(), 0o700)
 
 	// The first signal asks for an orderly end, the second ends at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -27,7 +27,7 @@ type simulateCommand struct {
 	BootTime  time.Duration `default:"3s" help:"How long a machine boots."`
 	Max       int           `default:"4" help:"Servers, at most."`
 	Min       int           `default:"1" help:"Servers that are always there."`
-	HTTP      string        `name:"http" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where hangar listens (127.0.0.1:8080); port 0 takes a free one."`
+	HTTP      string        `name:"http" default:"127.0.0.1:8080" env:"HANGAR_SIMULATE_HTTP" placeholder:"ADDR" help:"Where hangar listens (127.0.0.1:8080, in the image :8080); port 0 takes a free one."`
 	Data      string        `placeholder:"DIR" help:"Data folder; a temporary one that is removed at the end, unless set."`
 	Provider  string        `enum:"simulated,real" default:"simulated" help:"simulated: a provider inside hangar, nothing is downloaded. real: equinix/equinix, from --mirror or the registry."`
 	Mirror    string        `placeholder:"DIR" help:"Filesystem mirror that holds the real provider."`
