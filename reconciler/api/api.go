@@ -151,7 +151,7 @@ func (a *API) routes(api *gin.RouterGroup) {
 	get(api, "/explain/:what", a.reply(a.explain))
 
 	get(api, "/events", a.reply(a.listEvents))
-	api.GET("/events/stream", a.streamEvents)
+	api.GET("/events/stream", a.streamToAdmin)
 
 	d := a.describe()
 	get(api, "", d.list)

@@ -127,6 +127,7 @@ func (a *API) destroyPage(c *gin.Context) (view, error) {
 // runDetails is what the page of a run shows.
 type runDetails struct {
 	runRow
+	Servers []serverRow // that it creates or destroys just now
 	Plan    []line
 	PlanCut bool
 	Log     string
@@ -144,6 +145,9 @@ func (a *API) runPage(c *gin.Context) (view, error) {
 		return view{}, err
 	}
 	d := runDetails{runRow: a.runRow(found)}
+	if d.Servers, err = a.underWay(ctx, found); err != nil {
+		return view{}, err
+	}
 	plan, err := a.store.RunPlan(ctx, id)
 	if err != nil && state.CodeOf(err) != state.NotFound {
 		return view{}, err
@@ -153,6 +157,25 @@ func (a *API) runPage(c *gin.Context) (view, error) {
 	log, err := a.store.RunLog(ctx, id)
 	d.Log, d.LogCut = tail(log)
 	return view{Title: "Run " + strconv.FormatInt(id, 10), Here: "runs", Live: true, Body: d}, err
+}
+
+// underWay returns the servers that an apply creates or destroys just now.
+func (a *API) underWay(ctx context.Context, r state.Run) (servers []serverRow, err error) {
+	if r.Phase != state.RunApplying {
+		return nil, nil
+	}
+	typical, err := a.Pages.Store.CreateTimes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Concat(r.Creates, r.Deletes) {
+		s, err := a.store.Server(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, newServerRow(s, typical, time.Now()))
+	}
+	return servers, nil
 }
 
 // stackDetails is what the page of a stack shows.
@@ -191,7 +214,8 @@ func (a *API) stackPage(c *gin.Context) (view, error) {
 // versionDetails is what the page of a recorded state shows.
 type versionDetails struct {
 	state.StateVersion
-	Before     *state.StateVersion // nil: it is the first one
+	Before     *state.StateVersion  // with which it is compared; nil: with nothing, it is the first one
+	Others     []state.StateVersion // with which it can be
 	Difference []line
 	State      string
 	Cut        bool
@@ -211,9 +235,14 @@ func (a *API) versionPage(c *gin.Context) (view, error) {
 	if i < 0 {
 		return view{}, state.Errorf(state.NotFound, "stack %s has no state version %d", stack, serial)
 	}
-	d := versionDetails{StateVersion: versions[i]}
+	d := versionDetails{StateVersion: versions[i], Others: slices.Delete(slices.Clone(versions), i, i+1)}
 	if i+1 < len(versions) {
 		d.Before = &versions[i+1]
+	}
+	if text := c.Query("from"); text != "" {
+		if d.Before, err = versionFrom(versions, text); err != nil {
+			return view{}, err
+		}
 	}
 	difference, err := a.Pages.States.Difference(ctx, d.Before, d.StateVersion)
 	if err != nil {
@@ -225,4 +254,14 @@ func (a *API) versionPage(c *gin.Context) (view, error) {
 	d.State, d.Cut = clip(text)
 	d.Cut = d.Cut || cut
 	return view{Title: stack + ", serial " + strconv.FormatInt(serial, 10), Here: "stacks", Body: d}, err
+}
+
+// versionFrom is the newest version of the serial that text tells.
+func versionFrom(versions []state.StateVersion, text string) (*state.StateVersion, error) {
+	serial, err := strconv.ParseInt(text, 10, 64)
+	i := slices.IndexFunc(versions, func(v state.StateVersion) bool { return v.Serial == serial })
+	if err != nil || i < 0 {
+		return nil, state.Errorf(state.Invalid, "from=%s: wanted is the serial of a recorded state of this stack", text)
+	}
+	return &versions[i], nil
 }

@@ -103,8 +103,9 @@ func eventFilter(c *gin.Context, since string) (state.EventFilter, error) {
 // streamEvents answers events as they happen, as server-sent events
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html): those after
 // Last-Event-ID or ?since=, without either those to come. Nothing is kept for a
-// client but its place in the log, from which it reads at its own pace.
-func (a *API) streamEvents(c *gin.Context) {
+// client but its place in the log, from which it reads at its own pace. A stream
+// ends soon after whoever reads it may no longer.
+func (a *API) streamEvents(c *gin.Context, may func(context.Context) bool) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), a.streams.Most)
 	defer cancel()
 	since := c.GetHeader("Last-Event-ID")
@@ -127,13 +128,36 @@ func (a *API) streamEvents(c *gin.Context) {
 	defer leave()
 	c.Header("Content-Type", "text/event-stream")
 	c.Header("X-Accel-Buffering", "no") // nginx passes it on at once
-	if err := a.stream(ctx, c, filter); err != nil && ctx.Err() == nil {
+	if err := a.stream(ctx, c, filter, may); err != nil && ctx.Err() == nil {
 		a.logFailure(c, err)
 	}
 }
 
-// stream writes events until ctx ends or the client is gone.
-func (a *API) stream(ctx context.Context, c *gin.Context, filter state.EventFilter) error {
+// streamToAdmin streams to who shows the token of an admin. That Drone does not
+// answer ends no stream.
+func (a *API) streamToAdmin(c *gin.Context) {
+	token, _ := bearer(c.GetHeader("Authorization"))
+	a.streamEvents(c, func(ctx context.Context) bool {
+		_, err := a.gate.Admin(ctx, token)
+		code := state.CodeOf(err)
+		return code != state.Unauthorized && code != state.Forbidden
+	})
+}
+
+// streamToPage streams to a page, as long as its login lasts.
+func (a *API) streamToPage(c *gin.Context) {
+	v, _ := visitorOf(c)
+	a.streamEvents(c, func(context.Context) bool {
+		if v.id == "" {
+			return true // who shows the password of the pages has nothing that ends
+		}
+		_, ok := a.Pages.sessions.Find(v.id)
+		return ok
+	})
+}
+
+// stream writes events until ctx ends, the client is gone or may no longer read.
+func (a *API) stream(ctx context.Context, c *gin.Context, filter state.EventFilter, may func(context.Context) bool) error {
 	control := http.NewResponseController(c.Writer)
 	send := func(text string) error {
 		if err := control.SetWriteDeadline(time.Now().Add(a.streams.Write)); err != nil {
@@ -174,7 +198,7 @@ func (a *API) stream(ctx context.Context, c *gin.Context, filter state.EventFilt
 			return nil
 		case <-news:
 		case <-beat.C:
-			if send(": still here\n\n") != nil {
+			if !may(ctx) || send(": still here\n\n") != nil {
 				return nil
 			}
 		}

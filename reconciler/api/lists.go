@@ -13,12 +13,15 @@ import (
 // turn is where a paged list goes on; empty: not that way.
 type turn struct{ Newer, Older string }
 
+// maxPage is more pages than any list has.
+const maxPage = 1_000_000
+
 // pageNumber is which page of a list is asked for, from 1 on.
 func pageNumber(c *gin.Context) (int, error) {
 	text := c.DefaultQuery("page", "1")
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, state.Errorf(state.Invalid, "page=%s: wanted is a whole number from 1 on", text)
+	if err != nil || n < 1 || n > maxPage {
+		return 0, state.Errorf(state.Invalid, "page=%s: wanted is a whole number from 1 to %d", text, maxPage)
 	}
 	return n, nil
 }

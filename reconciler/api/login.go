@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -45,15 +46,25 @@ func (a *API) enter(c *gin.Context, v visitor) {
 	c.Set(loginKey, v.Login)
 }
 
+// recognize says whether a request comes with a session, and keeps whose it is.
+func (a *API) recognize(c *gin.Context) bool {
+	id, err := c.Cookie(sessionCookie)
+	if err != nil {
+		return false
+	}
+	s, ok := a.Pages.sessions.Find(id)
+	if ok {
+		a.enter(c, visitor{Login: s.Login, CSRF: s.CSRF, id: id})
+	}
+	return ok
+}
+
 // identify lets those pass who have logged in, or who know the pages' password;
 // the others are led to the login.
 func (a *API) identify(c *gin.Context) {
 	p := a.Pages
-	if id, err := c.Cookie(sessionCookie); err == nil {
-		if s, ok := p.sessions.Find(id); ok {
-			a.enter(c, visitor{Login: s.Login, CSRF: s.CSRF, id: id})
-			return
-		}
+	if a.recognize(c) {
+		return
 	}
 	if p.Password == "" {
 		to := a.at("/ui/login")
@@ -130,7 +141,7 @@ type asked struct {
 
 func (a *API) showLogin(c *gin.Context) {
 	switch once := c.Query("once"); {
-	case once == "":
+	case once == "" || c.Request.Method != http.MethodGet: // a HEAD only looks
 		a.askLogin(c, http.StatusOK, "")
 	case a.tooOften(c):
 	case a.Pages.Invitation != nil && a.Pages.Invitation.Take(once, time.Now()):
@@ -189,8 +200,12 @@ func (a *API) login(c *gin.Context) {
 	a.admit(c, name, c.PostForm("to"))
 }
 
-// admit begins a session, and leads to where its owner wanted.
+// admit begins a session, in place of the one that the browser had, and leads to
+// where its owner wanted.
 func (a *API) admit(c *gin.Context, login, to string) {
+	if id, err := c.Cookie(sessionCookie); err == nil {
+		a.Pages.sessions.End(id)
+	}
 	a.setCookie(c, sessionCookie, a.Pages.sessions.Begin(login), int(session.Lasts.Seconds()))
 	c.Set(loginKey, login)
 	a.audit(c, "logged in to the pages")
@@ -200,7 +215,7 @@ func (a *API) admit(c *gin.Context, login, to string) {
 // back is where a login leads: a page of ours, whatever the form says.
 func (a *API) back(to string) string {
 	u, err := url.Parse(to)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, a.at("/ui/")) {
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path.Clean(u.Path), a.at("/ui/")) {
 		return a.at("/ui")
 	}
 	return u.RequestURI()
@@ -217,8 +232,9 @@ func (a *API) logout(c *gin.Context) {
 // setCookie sets a cookie that no script and no other site gets. It goes over
 // TLS only where the request came so, here or to a proxy before us.
 func (a *API) setCookie(c *gin.Context, name, value string, age int) {
+	proto, _, _ := strings.Cut(c.GetHeader("X-Forwarded-Proto"), ",") // the first of several proxies
 	http.SetCookie(c.Writer, &http.Cookie{
 		Name: name, Value: value, Path: a.at("/ui"), MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: c.Request.TLS != nil || strings.EqualFold(c.GetHeader("X-Forwarded-Proto"), "https"),
+		Secure: c.Request.TLS != nil || strings.EqualFold(strings.TrimSpace(proto), "https"),
 	})
 }

@@ -102,6 +102,9 @@ type runRow struct {
 // Ended says whether the run is over.
 func (r runRow) Ended() bool { return !r.Finished.IsZero() }
 
+// Since is when it began to wait for a person; zero: it did not.
+func (r runRow) Since() time.Time { return r.Run.Waits }
+
 func (a *API) runRow(r state.Run) runRow {
 	return runRow{r, r.Undecided()}
 }

@@ -101,7 +101,7 @@ func (a *API) pages(engine *gin.Engine, root *gin.RouterGroup) {
 	get(ui, "/stacks/:name", a.page("stack", a.stackPage))
 	get(ui, "/stacks/:name/versions/:serial", a.page("version", a.versionPage))
 	get(ui, "/findings", a.page("findings", a.findingsPage))
-	ui.GET("/events", a.streamEvents)
+	ui.GET("/events", a.streamToPage)
 	get(ui, "/decisions", a.page("decisions", a.decisionsPage))
 	get(ui, "/rest", a.page("rest", a.restPage))
 
@@ -190,6 +190,7 @@ func (a *API) failPage(c *gin.Context, err error) {
 func (a *API) lost(c *gin.Context) {
 	if a.Pages != nil && strings.HasPrefix(c.Request.URL.Path, a.at("/ui/")) {
 		shielded(c)
+		a.recognize(c)
 		a.show(c, http.StatusNotFound, "error", view{Title: "There is no such page", Body: failed{http.StatusNotFound, "there is no such page"}})
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func (r *reader) CreateTimes(context.Context) (map[string]time.Duration, error) 
 }
 
 func (r *reader) Samples(context.Context, time.Time, time.Duration) ([]state.Sample, error) {
-	return r.samples, r.err
+	return slices.Clone(r.samples), r.err
 }
 
 func (r *reader) Show(_ context.Context, v state.StateVersion) (string, error) {
@@ -180,7 +181,7 @@ func TestPagesTell(t *testing.T) {
 		want []string
 	}{
 		{"/ui", []string{"<b>1</b> on servers", "3 waiting", "Pool default is held back: its budget of the day is spent", "2 stages match no pool", "linux/riscv64",
-			`<progress max="100" value="50" aria-label="agent-bbbbbbbb: create">`, "creating, 40 s of about 1 min", "12.50</b> of 20.00", "waits for you", "agent-zzzzzzzz", "hangar audit --adopt"}},
+			`<progress max="100" value="50" aria-label="agent-bbbbbbbb: create">`, "creating, 40 s of about 1 min 20 s", "12.50</b> of 20.00", "A plan waits for an admin.", "agent-zzzzzzzz", "hangar audit --adopt"}},
 		{"/ui/servers", []string{"agent-aaaaaaaa", "agent-bbbbbbbb", "2 servers"}},
 		{"/ui/servers?gone=true", []string{"agent-cccccccc", "no capacity", "1 server "}},
 		{"/ui/servers/agent-aaaaaaaa", []string{"running: it takes builds", "203.0.113.7", "Run 7", "Drain and destroy", "Read what cloud-init"}},
@@ -191,7 +192,7 @@ func TestPagesTell(t *testing.T) {
 		{"/ui/runs/9", []string{"waits for a person", "Approve", "Discard", `<span class="note">  # a.b will be created`, `<span class="add">  + resource`,
 			`<span class="change">      ~ size`, `<span class="remove">      - gone = &#34;&lt;script&gt;`}},
 		{"/ui/stacks", []string{"s1", "changing", "2 of 3 applied"}},
-		{"/ui/stacks/s1", []string{"(sensitive value)", "Serial 4", "203.0.113.7", "Run 8"}},
+		{"/ui/stacks/s1", []string{"(sensitive value)", "{&#34;a&#34;:1,&#34;password&#34;:&#34;(sensitive value)&#34;}", "Serial 4", "203.0.113.7", "Run 8"}},
 		{"/ui/stacks/s1/versions/4", []string{`<span class="add">&#43; all of serial 4 is new`, "all of serial 4"}},
 		{"/ui/findings", []string{"agent-zzzzzzzz", "hangar audit --adopt"}},
 		{"/ui/decisions", []string{"Decision 3", "the budget of the day is spent", "no longer needed", "linux/riscv64"}},
@@ -206,6 +207,59 @@ func TestPagesTell(t *testing.T) {
 				t.Errorf("%s does not say %q:\n%s", tt.path, want, got.body)
 			}
 		}
+	}
+}
+
+// The page of a run tells what became of it, and how far its servers are.
+func TestRunTells(t *testing.T) {
+	r, pools := pooled()
+	at := time.Unix(1e9, 0).UTC()
+	r.runs = append(r.runs,
+		state.Run{ID: 21, Stack: "s1", Phase: state.RunApplying, Creates: []string{"agent-bbbbbbbb"}, Started: at, Decision: 3},
+		state.Run{ID: 22, Stack: "s1", Phase: state.RunRefused, Verdict: "it replaces a server", Started: at, Finished: at, Timings: state.Timings{Init: 1.2, Plan: 0.4}},
+		state.Run{ID: 23, Stack: "s1", Phase: state.RunDiscarded, Error: "a build is on it after all", Waits: at, By: "hubot", Started: at, Finished: at},
+		state.Run{ID: 24, Stack: "s1", Phase: state.RunApplied, Waits: at, Approved: at, By: "hubot", Started: at, Finished: at})
+	b := visit(t, r, pools, nil).in()
+	for path, want := range map[string][]string{
+		"/ui/runs/9":  {"it waits since"},
+		"/ui/runs/21": {"How far it is", `<progress max="100" value="50"`, `href="/ui/decisions?before=4#decision-3"`},
+		"/ui/runs/22": {"was refused, and nothing was done.</b> it replaces a server", "init 1.2s, plan 400ms"},
+		"/ui/runs/23": {"hubot discarded it", `notice waits"> a build is on it after all`},
+		"/ui/runs/24": {"hubot approved it"},
+	} {
+		body := b.get(path).body
+		for _, want := range want {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s does not say %q:\n%s", path, want, body)
+			}
+		}
+	}
+}
+
+// A recorded state is compared with the one before, or with any other.
+func TestVersionsAreCompared(t *testing.T) {
+	r, pools := pooled()
+	for _, serial := range []int64{3, 1} {
+		r.versions["s1"] = append(r.versions["s1"], state.StateVersion{Stack: "s1", Serial: serial, At: time.Unix(1e9, 0)})
+	}
+	b := visit(t, r, pools, nil).in()
+	for path, want := range map[string]string{"": "~ serial 3 to 4", "?from=1": "~ serial 1 to 4", "?from=3": "~ serial 3 to 4"} {
+		if got := b.get("/ui/stacks/s1/versions/4" + path); !strings.Contains(got.body, want) || !strings.Contains(got.body, `<option value="1"`) || strings.Contains(got.body, `<option value="4"`) {
+			t.Errorf("%s does not say %q", path, want)
+		}
+	}
+}
+
+// Names that others may have chosen lead nowhere but to pages of ours.
+func TestNamesInLinks(t *testing.T) {
+	r, pools := pooled()
+	r.audit.Findings = []state.Finding{{Kind: state.Drifted, Server: "../../api?x=1#y", Detail: "<img src=x>"}, {Kind: state.Orphan, Server: "agent-nowhere", Device: "d"}}
+	body := visit(t, r, pools, nil).in().get("/ui/findings").body
+	if !strings.Contains(body, `href="/ui/servers/..%2F..%2Fapi%3Fx=1%23y"`) || strings.Contains(body, "<img") {
+		t.Errorf("the page is\n%s", body)
+	}
+	if strings.Contains(body, "/ui/servers/agent-nowhere") {
+		t.Error("what is in no record has a link")
 	}
 }
 
@@ -327,21 +381,25 @@ func TestPageErrors(t *testing.T) {
 		status int
 		words  string
 	}{
-		"/ui/servers/nobody":         {404, "there is no server nobody"},
-		"/ui/servers/nobody/destroy": {404, "there is no server nobody"},
-		"/ui/servers/nobody/logs":    {404, "there is no server nobody"},
-		"/ui/runs/last":              {404, "no run last"},
-		"/ui/runs/99":                {404, "no run 99"},
-		"/ui/runs?phase=done":        {400, "wanted is one of"},
-		"/ui/runs?before=x":          {400, "before=x"},
-		"/ui/servers?page=0":         {400, "page=0"},
-		"/ui/stacks/s9":              {404, "no stack s9"},
-		"/ui/stacks/s1/versions/77":  {404, "no state version 77"},
-		"/ui/stacks/s1/versions/x":   {404, "no state version x"},
-		"/ui?range=year":             {400, "hour, day or week"},
-		"/ui/nowhere":                {404, "no such page"},
-		"/ui/static/frame.tmpl":      {404, "no such file"},
-		"/ui/static/none.css":        {404, "no such file"},
+		"/ui/servers/nobody":              {404, "there is no server nobody"},
+		"/ui/servers/nobody/destroy":      {404, "there is no server nobody"},
+		"/ui/servers/nobody/logs":         {404, "there is no server nobody"},
+		"/ui/runs/last":                   {404, "no run last"},
+		"/ui/runs/99":                     {404, "no run 99"},
+		"/ui/runs?phase=done":             {400, "wanted is one of"},
+		"/ui/runs?before=x":               {400, "before=x"},
+		"/ui/servers?page=0":              {400, "page=0"},
+		"/ui/stacks/s1/versions/4?from=9": {400, "from=9"},
+		"/ui?pool=huge":                   {400, "wanted is one of"},
+
+		"/ui/servers?page=9223372036854775807": {400, "1 to 1000000"},
+		"/ui/stacks/s9":                        {404, "no stack s9"},
+		"/ui/stacks/s1/versions/77":            {404, "no state version 77"},
+		"/ui/stacks/s1/versions/x":             {404, "no state version x"},
+		"/ui?range=year":                       {400, "hour, day or week"},
+		"/ui/nowhere":                          {404, "no such page"},
+		"/ui/static/frame.tmpl":                {404, "no such file"},
+		"/ui/static/none.css":                  {404, "no such file"},
 	} {
 		if got := b.get(path); got.status != want.status || !strings.Contains(got.body, want.words) {
 			t.Errorf("%s: got %d %s", path, got.status, got.body)
@@ -453,7 +511,7 @@ func TestLoginLeadsToPagesOnly(t *testing.T) {
 	b := visit(t, r, pools, func(a *API) { a.Root = "/hangar" })
 	for to, want := range map[string]string{
 		"/hangar/ui/runs": "/hangar/ui/runs", "//evil.example/hangar/ui/": "/hangar/ui", "https://evil.example/hangar/ui/": "/hangar/ui",
-		"/elsewhere": "/hangar/ui", "javascript:alert(1)": "/hangar/ui", "\\\\evil": "/hangar/ui", "": "/hangar/ui",
+		"/elsewhere": "/hangar/ui", "/hangar/ui/../api/servers": "/hangar/ui", "/hangar/ui/../..//evil.example": "/hangar/ui", "javascript:alert(1)": "/hangar/ui", "\\\\evil": "/hangar/ui", "": "/hangar/ui",
 	} {
 		if got := b.back(to); got != want {
 			t.Errorf("%q leads to %q, want %q", to, got, want)
@@ -472,8 +530,13 @@ func TestLoginLeadsToPagesOnly(t *testing.T) {
 func TestSecureCookieBehindTLS(t *testing.T) {
 	r, pools := pooled()
 	b := visit(t, r, pools, nil)
-	if cookie := b.get("/ui/login", "X-Forwarded-Proto", "https").header.Get("Set-Cookie"); !strings.Contains(cookie, "Secure") {
-		t.Errorf("the cookie is %q", cookie)
+	for _, proto := range []string{"https", "HTTPS", "https, http"} {
+		if cookie := visit(t, r, pools, nil).get("/ui/login", "X-Forwarded-Proto", proto).header.Get("Set-Cookie"); !strings.Contains(cookie, "Secure") {
+			t.Errorf("%s: the cookie is %q", proto, cookie)
+		}
+	}
+	if got := b.send("POST", "/ui/login", url.Values{"csrf": {b.csrf("/ui/login")}, "token": {token}}, "X-Forwarded-Proto", "https"); !strings.Contains(got.header.Get("Set-Cookie"), "Secure") {
+		t.Errorf("the session's cookie is %q", got.header.Get("Set-Cookie"))
 	}
 }
 
@@ -583,56 +646,6 @@ func TestButtons(t *testing.T) {
 	}
 }
 
-func TestForgedFormsAreRefused(t *testing.T) {
-	r, pools := pooled()
-	b := visit(t, r, pools, nil).in()
-	csrf := b.csrf("/ui")
-	for _, tt := range []struct {
-		name, csrf string
-		headers    []string
-	}{
-		{"no token", "", nil},
-		{"another token", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", nil},
-		{"another site", csrf, []string{"Sec-Fetch-Site", "cross-site"}},
-		{"a site beside", csrf, []string{"Sec-Fetch-Site", "same-site"}},
-		{"another origin", csrf, []string{"Origin", "https://evil.example"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, path := range []string{"/ui/pause", "/ui/servers", "/ui/servers/agent-aaaaaaaa/destroy", "/ui/runs/9/approve", "/ui/runs/9/discard", "/ui/logout"} {
-				if got := b.send("POST", path, url.Values{"csrf": {tt.csrf}}, tt.headers...); got.status != 403 {
-					t.Errorf("%s: %d", path, got.status)
-				}
-			}
-			if r.paused || len(r.servers) != 3 || r.servers[0].Phase != state.Running || decided(r) || b.get("/ui").status != 200 {
-				t.Error("something was changed")
-			}
-		})
-	}
-	if got := b.send("POST", "/ui/login", url.Values{"csrf": {csrf}, "token": {token}}, "Sec-Fetch-Site", "cross-site"); got.status != 403 {
-		t.Errorf("a login from another site: %d", got.status)
-	}
-	if got := b.get("/ui/pause"); got.status != 405 {
-		t.Errorf("GET of a button: %d", got.status)
-	}
-}
-
-func TestPageHeaders(t *testing.T) {
-	r, pools := pooled()
-	b := visit(t, r, pools, nil).in()
-	for _, path := range append(allPages, "/ui/login", "/ui/nowhere", "/ui/static/page.js") {
-		h := b.get(path).header
-		if h.Get("Content-Security-Policy") != policy || h.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: headers %v", path, h)
-		}
-	}
-	outside := regexp.MustCompile(`(?i)<script>|\sstyle=|\son[a-z]+=|(src|href|action)="(https?:)?//`)
-	for _, path := range append(allPages, "/ui/login") {
-		if found := outside.FindString(b.get(path).body); found != "" {
-			t.Errorf("%s has %s in it, which the policy forbids", path, found)
-		}
-	}
-}
-
 // A page that is as it was is not sent again.
 func TestPageIsSentOnce(t *testing.T) {
 	r, pools := pooled()
@@ -645,20 +658,6 @@ func TestPageIsSentOnce(t *testing.T) {
 	r.versions["s1"] = append(r.versions["s1"], state.StateVersion{Stack: "s1", Serial: 1, Run: 6, At: time.Unix(1e9, 0)})
 	if got := b.get("/ui/stacks/s1/versions/4", "If-None-Match", tag); got.status != 200 || !strings.Contains(got.body, "~ serial 1 to 4") {
 		t.Errorf("after a change: %d", got.status)
-	}
-}
-
-// Nothing that is secret is on a page, wherever it lies in the store.
-func TestPagesShowNoSecret(t *testing.T) {
-	r, pools := pooled()
-	b := visit(t, r, pools, nil).in()
-	for _, path := range allPages {
-		got := b.get(path)
-		for _, secret := range []string{"hush-", token, "root_password"} {
-			if strings.Contains(got.body, secret) {
-				t.Errorf("%s shows %s", path, secret)
-			}
-		}
 	}
 }
 

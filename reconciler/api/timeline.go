@@ -104,13 +104,17 @@ func (a *API) timeline(ctx context.Context, name, pool string, n now, at time.Ti
 	if last := len(sums) - 1; last < 0 || sums[last].At.Before(current.At) {
 		sums = append(sums, current) // nothing was sampled in this span yet
 	}
+	waited := "Longest wait in the queue"
+	if pool != "" {
+		waited += ", for any pool" // which pool it will be is not known before
+	}
 	whole := func(x float64) string { return fmt.Sprintf("%.0f", x) }
 	t.Charts = append(t.Charts,
 		draw(f, sums, current, "Demand, capacity and machines", 4, 0, whole, t.Range.tick,
 			series{"builds wanted", "demand", true, func(s state.Sample) float64 { return float64(s.Demand) }},
 			series{"builds there is room for", "capacity", false, func(s state.Sample) float64 { return float64(s.Capacity) }},
 			series{"servers", "machines", false, func(s state.Sample) float64 { return float64(s.Machines) }}),
-		draw(f, sums, current, "Longest wait in the queue", 60, 0, func(x float64) string { return span(time.Duration(x) * time.Second) }, t.Range.tick,
+		draw(f, sums, current, waited, 60, 0, func(x float64) string { return span(time.Duration(x) * time.Second) }, t.Range.tick,
 			series{"longest wait", "wait", true, func(s state.Sample) float64 { return s.Wait.Seconds() }}))
 	if n.Priced {
 		t.Charts = append(t.Charts, draw(f, sums, current, "Cost of the day", 1, budget, func(x float64) string { return fmt.Sprintf("%.2f", x) }, t.Range.tick,

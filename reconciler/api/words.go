@@ -1,8 +1,10 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"html/template"
+	"net/url"
 	"strings"
 	"time"
 
@@ -12,9 +14,10 @@ import (
 // pageFunctions are what the pages' templates may call.
 func (a *API) pageFunctions() template.FuncMap {
 	return template.FuncMap{
-		"at":      func(format string, args ...any) string { return a.at(fmt.Sprintf(format, args...)) },
+		"at":      a.linked,
 		"ago":     func(t time.Time) string { return ago(time.Since(t)) },
 		"span":    span,
+		"exact":   exact,
 		"between": func(from, to time.Time) string { return span(to.Sub(from)) },
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock":   clock,
@@ -22,8 +25,32 @@ func (a *API) pageFunctions() template.FuncMap {
 		"money":   func(x float64) string { return fmt.Sprintf("%.2f", x) },
 		"mood":    mood,
 		"short":   func(s string) string { return s[:min(12, len(s))] },
-		"masked":  func(v any) string { return fmt.Sprint(v) },
+		"setting": setting,
+		"after":   func(id int64) int64 { return id + 1 },
 	}
+}
+
+// linked is the path of a page as browsers see it, with names in it. Names may
+// come from the provider's tags, which are anybody's who may write there.
+func (a *API) linked(format string, args ...any) string {
+	for i, arg := range args {
+		if name, ok := arg.(string); ok {
+			args[i] = url.PathEscape(name)
+		}
+	}
+	return a.at(fmt.Sprintf(format, args...))
+}
+
+// setting is the value of a stack's setting: text as it is, the rest as JSON.
+func setting(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
 }
 
 // span is a length of time in words that change no oftener than they need to.
@@ -39,6 +66,14 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
 	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}
+
+// exact is a length of time that is looked at while it grows, to the second.
+func exact(d time.Duration) string {
+	if d < time.Minute || d >= time.Hour {
+		return span(d)
+	}
+	return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
 }
 
 func ago(d time.Duration) string {

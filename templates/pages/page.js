@@ -1,14 +1,16 @@
-// Keeps a page as it is now: whenever an event is told, and every two seconds for
-// what is no event, it asks for itself, unless nobody looks, and changes only what
-// has changed, so that focus, selection and scrolling stay.
+// Keeps a page as it is now: it asks for itself whenever an event is told, now and
+// then for what is no event, often while a bar grows or no events can be had, and
+// not while nobody looks. It changes only what has changed, so that focus,
+// selection and scrolling stay.
 (() => {
   "use strict";
   const main = document.querySelector("main[data-live]");
   if (!main) return;
   const link = document.getElementById("link");
-  const every = 2000;
+  const often = 2000, seldom = 6000;
+  const again = 30000; // after a stream was refused
   const pause = 200; // between two events that are followed
-  let tag = "", timer = 0, asking = false, source = null, told = 0;
+  let tag = "", timer = 0, asking = false, source = null, tried = 0, told = 0;
 
   const say = (words) => {
     if (link.textContent !== words) link.textContent = words;
@@ -82,9 +84,13 @@
     }
   };
 
+  const hears = () => source?.readyState === EventSource.OPEN;
   const next = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => look().finally(next), every);
+    timer = setTimeout(() => {
+      listen();
+      look().finally(next);
+    }, hears() && !main.querySelector("progress") ? seldom : often);
   };
   const follow = () => {
     told = told || setTimeout(() => {
@@ -99,7 +105,8 @@
     if (document.hidden) {
       source?.close();
       source = null;
-    } else if (!source) {
+    } else if (!source || source.readyState === EventSource.CLOSED && Date.now() - tried > again) {
+      tried = Date.now();
       source = new EventSource(main.dataset.live);
       source.onmessage = follow;
     }
