@@ -105,6 +105,14 @@ func (b *tab) heard(event any) {
 	b.wrong = append(b.wrong, wrong)
 }
 
+// forgive overlooks what the console was told on purpose.
+func (b *tab) forgive(words string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrong = slices.DeleteFunc(b.wrong, func(wrong string) bool { return strings.Contains(wrong, words) })
+}
+
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {

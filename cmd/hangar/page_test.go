@@ -1,21 +1,12 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"hangar/reconciler/api"
-	"hangar/reconciler/history"
 	"hangar/reconciler/simulator"
-	"hangar/state"
-	"hangar/state/sqlite"
 )
 
 // The page follows what happens without being loaded again: progress grows while
@@ -55,7 +46,13 @@ func TestPageFollowsAnApply(t *testing.T) {
 		t.Error("what had the focus has lost it")
 	}
 
-	// What is pressed in one tab is seen in the other.
+	// What is pressed in one tab is told to the other, which need not ask for it.
+	evaluate[bool](two, `(() => {
+		const after = window.setTimeout;
+		window.setTimeout = (f, delay, ...rest) => (delay > 1000 ? 0 : after(f, delay, ...rest));
+		for (let id = after(() => {}, 0); id > 0; id--) clearTimeout(id);
+		return true;
+	})()`)
 	one.press(`form[action$="/pause"] button`)
 	until(t, "both tabs tell of the pause", 20*time.Second, func() bool {
 		return strings.Contains(evaluate[string](two, `document.getElementById("notices").textContent`), "Paused.")
@@ -63,115 +60,60 @@ func TestPageFollowsAnApply(t *testing.T) {
 	if paused := s.get("/varz"); paused != `{"paused":true}` {
 		t.Errorf("varz says %s", paused)
 	}
-}
 
-// Every page can be read, light and dark, wide and on a telephone, by eye, by
-// keyboard and by a screen reader.
-func TestPagesAreAccessible(t *testing.T) {
-	w := newWorld(t, simulator.Config{BootTime: 300 * time.Millisecond, BuildTime: time.Second}, quick)
-	w.Enqueue(1, state.Stage{OS: "linux", Arch: "riscv64"}) // matches no pool
-	s := w.serve(t, "DRONE_POOL_MIN=2", "DRONE_POOL_MAX=3")
-	until(t, "servers run", 60*time.Second, func() bool { return len(s.servers()["running"]) == 2 })
-	s.ended()
-	var stacks []struct{ Name string }
-	if err := json.Unmarshal([]byte(s.get("/api/stacks")), &stacks); err != nil || len(stacks) == 0 {
-		t.Fatal(stacks, err)
+	// A page that can no longer be kept as it is now says so, where it is seen.
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
 	}
-	var versions []struct{ Serial int }
-	if err := json.Unmarshal([]byte(s.get("/api/stacks/"+stacks[0].Name+"/versions")), &versions); err != nil || len(versions) == 0 {
-		t.Fatal(versions, err)
-	}
-	server := s.servers()["running"][0]
-	b := browse(t, s.url)
-	b.open("/ui/login")
-	b.look(390, "dark")
-	b.check("the login, 390 px wide and dark")
-	b.login(w.Config().ServerToken)
-	for _, path := range []string{
-		"/ui", "/ui?range=week", "/ui/servers", "/ui/servers?gone=true", "/ui/servers/" + server, "/ui/servers/" + server + "/logs", "/ui/servers/" + server + "/destroy",
-		"/ui/runs", "/ui/runs/1", "/ui/stacks", "/ui/stacks/" + stacks[0].Name, fmt.Sprintf("/ui/stacks/%s/versions/%d", stacks[0].Name, versions[0].Serial), "/ui/decisions", "/ui/rest",
-	} {
-		for _, width := range []int64{1280, 390} {
-			for _, scheme := range []string{"light", "dark"} {
-				b.look(width, scheme)
-				b.open(path)
-				b.check(fmt.Sprintf("%s, %d px wide and %s", path, width, scheme))
-			}
-		}
-	}
-	b.look(1280, "light")
-	for _, path := range []string{"/ui", "/ui/servers/" + server, "/ui/runs/1"} {
-		b.open(path)
-		b.tabThrough(path)
-	}
-	if text := evaluate[string](b, `document.body.textContent`); strings.Contains(text, w.Config().RPCSecret) {
-		t.Error("a page shows a secret")
+	until(t, "the page says that hangar does not answer", 20*time.Second, func() bool {
+		return evaluate[bool](one, `(() => {
+			const e = document.getElementById("link"), box = e.getBoundingClientRect();
+			return e.textContent.startsWith("Hangar does not answer") && box.top > 0 && box.bottom <= innerHeight;
+		})()`)
+	})
+	one.check("a page whose server is gone")
+	for _, b := range []*tab{one, two} {
+		b.forgive("net::ERR") // of which the console tells
 	}
 }
 
-// person is who is asked for approvals, and for nothing else.
-type person struct {
-	api.Control
-	mu       sync.Mutex
-	verdicts []string
-}
-
-func (p *person) Admin(context.Context, string) (string, error) { return "octocat", nil }
-
-func (p *person) Approve(_ context.Context, run int64, by string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.verdicts = append(p.verdicts, fmt.Sprintf("%s approves run %d", by, run))
-	return nil
-}
-
-func (p *person) Discard(context.Context, int64, string) error { return nil }
-
-// unswept is an auditor that never looked.
-type unswept struct{ api.Auditor }
-
-func (unswept) Last(context.Context) (state.Audit, error) { return state.Audit{}, nil }
-
-// A run that waits is approved by a click.
-func TestApprovalByClick(t *testing.T) {
-	ctx := t.Context()
-	store, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "database.sqlite"))
-	if err != nil {
-		t.Fatal(err)
+// What waits is decided by a click, and terraform does it: what is approved is
+// applied, what is discarded is not; another tab is told of both.
+func TestDecisionsByClick(t *testing.T) {
+	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond, BuildTime: time.Second}, quick)
+	settings := []string{"DRONE_TERRAFORM_APPROVAL=all", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_POOL_IDLE=1s"}
+	w.Enqueue(1)
+	s := w.serve(t, settings...)
+	create := w.oneWaits(t, settings, 0)
+	one := browse(t, s.url)
+	one.login(w.Config().ServerToken)
+	two := one.another()
+	two.open("/ui")
+	notice := func(b *tab, run int64) bool {
+		return evaluate[bool](b, fmt.Sprintf(`document.getElementById("waits-%d") !== null`, run))
 	}
-	t.Cleanup(func() { store.Close() })
-	now := time.Now()
-	err = store.Commit(ctx, state.Changes{At: now, Stacks: []state.Stack{{Name: "s1", Pool: "default", Candidate: "ewr1", Settings: map[string]any{}}},
-		Servers: []state.Server{{Name: "agent-a", Pool: "default", Stack: "s1", Phase: state.Pending, Capacity: 2}}})
-	if err != nil {
-		t.Fatal(err)
+	pill := func(b *tab, run int64) string {
+		return evaluate[string](b, fmt.Sprintf(`document.querySelector("#run-%d .pill")?.textContent || ""`, run))
 	}
-	run, _, err := store.BeginRun(ctx, "s1", now)
-	if err != nil {
-		t.Fatal(err)
+	if !notice(one, create.ID) || !notice(two, create.ID) || w.Stats().Created != 0 {
+		t.Errorf("nothing tells that run %d waits, or it does not: %+v", create.ID, w.Stats())
 	}
-	if err := store.Planned(ctx, run.ID, now, state.Plan{Text: "  + resource \"a\" \"b\" {\n", JSON: []byte("{}")}, "passed"); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Await(ctx, run.ID, now); err != nil {
-		t.Fatal(err)
-	}
-	p := &person{}
-	rest := api.New(store, p, unswept{}, p)
-	never := func() time.Duration { return 0 }
-	rest.Pages = &api.Pages{Store: store, Pools: state.Roster{Pools: []state.Pool{{Name: "default", Max: 4}}}, States: stateTeller{history.History{Store: store}}, Unread: never, Wait: never}
-	web := httptest.NewServer(rest.Handler())
-	t.Cleanup(web.Close)
+	one.press(fmt.Sprintf("#waits-%d a", create.ID))
+	one.press(`form[action$="/approve"] button`)
+	until(t, "the build has succeeded", 90*time.Second, func() bool { return w.Stats().Succeeded == 1 })
+	until(t, "the other tab tells that it is applied", 20*time.Second, func() bool { return pill(two, create.ID) == "applied" && !notice(two, create.ID) })
+	until(t, "the run's own page does", 20*time.Second, func() bool {
+		text := evaluate[string](one, `document.querySelector("main").textContent`)
+		return strings.Contains(text, "root approved it") && strings.Contains(text, "Apply complete!")
+	})
 
-	b := browse(t, web.URL)
-	b.login("any")
-	b.press("#run-1 a.name")
-	b.look(390, "dark")
-	b.check("a run that waits")
-	b.press(`form[action="/ui/runs/1/approve"] button`)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if got := strings.Join(p.verdicts, ", "); got != "octocat approves run 1" {
-		t.Errorf("verdicts: %q", got)
+	destroy := w.oneWaits(t, settings, create.ID)
+	until(t, "the other tab tells that it waits", 20*time.Second, func() bool { return notice(two, destroy.ID) })
+	one.open(fmt.Sprintf("/ui/runs/%d", destroy.ID))
+	one.press(`form[action$="/discard"] button`)
+	until(t, "its server is back at work", 60*time.Second, func() bool { return len(s.servers()["running"]) == 1 })
+	until(t, "the other tab tells that it is discarded", 20*time.Second, func() bool { return pill(two, destroy.ID) == "discarded" && !notice(two, destroy.ID) })
+	if stats := w.Stats(); stats.Created != 1 || stats.Alive != 1 {
+		t.Errorf("what was discarded was done: %+v", stats)
 	}
 }

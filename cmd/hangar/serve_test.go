@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -86,9 +88,9 @@ func noSecrets(t *testing.T, w *world, s *served) {
 	}
 	clean("the log", s.log.String())
 	paths := []string{"/api/servers", "/api/stacks", "/api/runs", "/api/decisions", "/varz", "/version", "/healthz", "/metrics",
-		"/api", "/api/openapi.json", "/api/events?limit=500"}
+		"/api", "/api/openapi.json", "/api/events?limit=500", "/api/audit", "/api/explain"}
 	var stacks []string
-	for _, list := range []struct{ path, key string }{{"/api/stacks", "name"}, {"/api/runs", "id"}} {
+	for _, list := range []struct{ path, key string }{{"/api/stacks", "name"}, {"/api/runs", "id"}, {"/api/servers", "name"}} {
 		var all []map[string]any
 		if err := json.Unmarshal([]byte(s.get(list.path)), &all); err != nil || len(all) == 0 {
 			t.Fatalf("%s: %d, %v", list.path, len(all), err)
@@ -97,9 +99,17 @@ func noSecrets(t *testing.T, w *world, s *served) {
 			id, _ := json.Marshal(one[list.key])
 			at := list.path + "/" + strings.Trim(string(id), `"`)
 			paths = append(paths, at)
-			if list.key == "id" {
+			switch list.path {
+			case "/api/runs":
 				paths = append(paths, at+"/plan", at+"/plan?format=json")
-			} else {
+			case "/api/servers":
+				paths = append(paths, strings.Replace(at, "servers", "explain", 1))
+				status, logs := s.ask(http.MethodGet, at+"/logs", c.ServerToken)
+				if status != http.StatusOK && status != http.StatusConflict { // it is gone
+					t.Errorf("%s/logs: %d %s", at, status, logs)
+				}
+				clean(at+"/logs", logs)
+			default:
 				stacks = append(stacks, strings.Trim(string(id), `"`))
 				paths = append(paths, at+"/outputs", at+"/versions", at+"/diff")
 				var versions []state.StateVersion
@@ -119,6 +129,14 @@ func noSecrets(t *testing.T, w *world, s *served) {
 		clean(path, s.get(path))
 	}
 	asDescribed(t, s, paths)
+	everyRoute(t, s, paths)
+	pages := crawl(t, s.url, c.ServerToken)
+	for at, text := range pages {
+		clean(at, text)
+	}
+	if len(pages) < 20 {
+		t.Errorf("only %d pages were found", len(pages))
+	}
 	exported := filepath.Join(t.TempDir(), "history.tar.gz")
 	for _, stack := range stacks {
 		if err := run(t.Context(), []string{"state", "export", stack, exported}, w.environ(), io.Discard, io.Discard); err != nil {
@@ -149,6 +167,27 @@ func noSecrets(t *testing.T, w *world, s *served) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// everyRoute holds paths that were read against the routes that can be.
+func everyRoute(t *testing.T, s *served, paths []string) {
+	t.Helper()
+	var listed struct {
+		Routes []struct{ Method, Path string }
+	}
+	if err := json.Unmarshal([]byte(s.get("/api")), &listed); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range listed.Routes {
+		// TestEventsTellALife reads the stream, and the logs were read above.
+		if r.Method != http.MethodGet || r.Path == "/api/events/stream" || strings.HasSuffix(r.Path, "/logs") {
+			continue
+		}
+		pattern := regexp.MustCompile("^" + regexp.MustCompile(`\{\w+\}`).ReplaceAllString(r.Path, "[^/]+") + `(\?|$)`)
+		if !slices.ContainsFunc(paths, pattern.MatchString) {
+			t.Errorf("%s was not grepped for secrets", r.Path)
+		}
 	}
 }
 

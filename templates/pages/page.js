@@ -1,6 +1,6 @@
 // Keeps a page as it is now: it asks for itself whenever an event is told, now and
-// then for what is no event, often while a bar grows or no events can be had, and
-// not while nobody looks. It changes only what has changed, so that focus,
+// then for what is no event, often while something is under way or no events can
+// be had, and not while nobody looks. It changes only what has changed, so that focus,
 // selection and scrolling stay.
 (() => {
   "use strict";
@@ -90,7 +90,7 @@
     timer = setTimeout(() => {
       listen();
       look().finally(next);
-    }, hears() && !main.querySelector("progress") ? seldom : often);
+    }, hears() && !main.querySelector("progress, .pill.busy") ? seldom : often);
   };
   const follow = () => {
     told = told || setTimeout(() => {
