@@ -101,7 +101,7 @@ func (a *API) engine() *gin.Engine {
 	engine.Use(a.trace, a.recovered, protect, bounded)
 	engine.NoRoute(a.lost)
 	engine.NoMethod(func(c *gin.Context) {
-		answer(c, http.StatusMethodNotAllowed, c.Request.Method+" is not allowed here")
+		a.refuse(c, http.StatusMethodNotAllowed, "This is not done so", c.Request.Method+" is not allowed here")
 	})
 
 	root := engine.Group(path.Join("/", a.Root))

@@ -4,8 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
 	"strings"
@@ -108,13 +108,18 @@ func (a *API) mayPress(c *gin.Context) {
 	}
 }
 
-// caller is who is slowed down: the address that a request comes from.
+// caller is who is slowed down: the address that a request comes from, of IPv6 the
+// network, since whoever has one address has all of that.
 func caller(c *gin.Context) string {
-	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
+	from, err := netip.ParseAddrPort(c.Request.RemoteAddr)
 	if err != nil {
 		return c.Request.RemoteAddr
 	}
-	return host
+	address := from.Addr().Unmap()
+	if address.Is4() {
+		return address.String()
+	}
+	return netip.PrefixFrom(address, 64).Masked().String()
 }
 
 // tooOften answers a caller who has been wrong too often.

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"hangar/reconciler/session"
 	"hangar/state"
@@ -49,6 +52,37 @@ func TestInvitationIsNotTakenByALook(t *testing.T) {
 	}
 	if got := b.get("/ui/login?once=" + once); got.status != 303 {
 		t.Errorf("then it is gone: %d", got.status)
+	}
+}
+
+// Who has many addresses is one caller all the same.
+func TestCaller(t *testing.T) {
+	for from, want := range map[string]string{
+		"203.0.113.7:1234": "203.0.113.7", "[::ffff:203.0.113.7]:1": "203.0.113.7", "[2001:db8:1:2:3::4]:1": "2001:db8:1:2::/64", "[2001:db8:1:2:ffff::]:2": "2001:db8:1:2::/64", "pipe": "pipe",
+	} {
+		if got := caller(&gin.Context{Request: &http.Request{RemoteAddr: from}}); got != want {
+			t.Errorf("%s is %s, want %s", from, got, want)
+		}
+	}
+}
+
+// Who reads pages is told of every error by a page, with the way back.
+func TestErrorsOfPagesArePages(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, func(a *API) { a.Pages.Unread = func() time.Duration { panic("lost its marbles") } }).in()
+	for _, tt := range []struct {
+		method, path string
+		status       int
+	}{{"GET", "/ui", 500}, {"GET", "/ui/pause", 405}, {"DELETE", "/ui", 405}, {"GET", "/ui/nowhere", 404}} {
+		got := b.send(tt.method, tt.path, nil)
+		if got.status != tt.status || !strings.Contains(got.body, "Back to what is now") || got.header.Get("Content-Security-Policy") != policy || strings.Contains(got.body, "marbles") {
+			t.Errorf("%s %s: %+v", tt.method, tt.path, got)
+		}
+	}
+	for _, path := range []string{"/uint", "/api/pause"} {
+		if got := b.ask(t, "GET", path, ""); !strings.HasPrefix(got.body, `{"message"`) {
+			t.Errorf("%s: %s", path, got.body)
+		}
 	}
 }
 

@@ -42,7 +42,7 @@ func (a *API) recovered(c *gin.Context) {
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler)
 		}
-		answer(c, http.StatusInternalServerError, unforeseen)
+		a.refuse(c, http.StatusInternalServerError, "That did not work", unforeseen)
 	}()
 	c.Next()
 }

@@ -188,13 +188,27 @@ func (a *API) failPage(c *gin.Context, err error) {
 
 // lost answers a path that there is not.
 func (a *API) lost(c *gin.Context) {
-	if a.Pages != nil && strings.HasPrefix(c.Request.URL.Path, a.at("/ui/")) {
-		shielded(c)
-		a.recognize(c)
-		a.show(c, http.StatusNotFound, "error", view{Title: "There is no such page", Body: failed{http.StatusNotFound, "there is no such page"}})
+	if a.isPage(c) {
+		a.refuse(c, http.StatusNotFound, "There is no such page", "no page has this address; there may be a mistake in it")
 		return
 	}
 	answer(c, http.StatusNotFound, "there is no such path")
+}
+
+// isPage says whether a request is for a page: people read its errors.
+func (a *API) isPage(c *gin.Context) bool {
+	return a.Pages != nil && strings.HasPrefix(c.Request.URL.Path+"/", a.at("/ui/"))
+}
+
+// refuse answers an error before any page, or REST, could.
+func (a *API) refuse(c *gin.Context, status int, title, message string) {
+	if !a.isPage(c) {
+		answer(c, status, message)
+		return
+	}
+	shielded(c)
+	a.recognize(c)
+	a.show(c, status, "error", view{Title: title, Body: failed{status, message}})
 }
 
 // showFile answers the style sheet, the script and the icon. Their URLs change

@@ -397,7 +397,7 @@ func TestPageErrors(t *testing.T) {
 		"/ui/stacks/s1/versions/77":            {404, "no state version 77"},
 		"/ui/stacks/s1/versions/x":             {404, "no state version x"},
 		"/ui?range=year":                       {400, "hour, day or week"},
-		"/ui/nowhere":                          {404, "no such page"},
+		"/ui/nowhere":                          {404, "no page has this address"},
 		"/ui/static/frame.tmpl":                {404, "no such file"},
 		"/ui/static/none.css":                  {404, "no such file"},
 	} {
