@@ -114,7 +114,7 @@ func (a *API) timeline(ctx context.Context, name, pool string, n now, at time.Ti
 			series{"builds wanted", "demand", true, func(s state.Sample) float64 { return float64(s.Demand) }},
 			series{"builds there is room for", "capacity", false, func(s state.Sample) float64 { return float64(s.Capacity) }},
 			series{"servers", "machines", false, func(s state.Sample) float64 { return float64(s.Machines) }}),
-		draw(f, sums, current, waited, 60, 0, func(x float64) string { return span(time.Duration(x) * time.Second) }, t.Range.tick,
+		draw(f, sums, current, waited, 60, 0, func(x float64) string { return exact(time.Duration(x) * time.Second) }, t.Range.tick,
 			series{"longest wait", "wait", true, func(s state.Sample) float64 { return s.Wait.Seconds() }}))
 	if n.Priced {
 		t.Charts = append(t.Charts, draw(f, sums, current, "Cost of the day", 1, budget, func(x float64) string { return fmt.Sprintf("%.2f", x) }, t.Range.tick,

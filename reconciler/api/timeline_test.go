@@ -20,12 +20,12 @@ func TestTimelineTellsOfItsPool(t *testing.T) {
 		moment := at.Add(-time.Duration(i) * time.Minute)
 		r.samples = append(r.samples, state.Sample{At: moment, Pool: "arm 64", Demand: 30}, state.Sample{At: moment, Pool: "default", Demand: 11})
 	}
-	b := visit(t, r, pools, nil).in()
+	b := visit(t, r, pools, func(a *API) { a.Pages.Wait = func() time.Duration { return 75 * time.Second } }).in()
 	for _, tt := range []struct {
 		path        string
 		want, wrong []string
 	}{
-		{"/ui", []string{"builds wanted: now 11, at most 41.", "servers: now 6,", "The budget is 50.00.", "Longest wait in the queue. ", `?range=day#h-timeline"`, `?range=hour&amp;pool=arm%2064#h-timeline"`}, nil},
+		{"/ui", []string{"builds wanted: now 11, at most 41.", "servers: now 6,", "The budget is 50.00.", "longest wait: now 1 min 15 s,", "Longest wait in the queue. ", `?range=day#h-timeline"`, `?range=hour&amp;pool=arm%2064#h-timeline"`}, nil},
 		{"/ui?pool=arm+64&range=day", []string{"builds wanted: now 7, at most 30.", "servers: now 4,", "The budget is 30.00.", "Longest wait in the queue, for any pool", `?range=week&amp;pool=arm%2064#h-timeline"`, `?range=day#h-timeline"`},
 			[]string{"at most 41.", "Nothing was sampled"}},
 		{"/ui?pool=default", []string{"builds wanted: now 4, at most 11.", "servers: now 2,", "The budget is 20.00."}, nil},

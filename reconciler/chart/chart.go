@@ -100,7 +100,7 @@ func (f Frame) y(value float64) float64 {
 func Top(greatest, least float64) float64 {
 	greatest = max(greatest, least)
 	power := math.Pow(10, math.Floor(math.Log10(greatest)))
-	for _, n := range []float64{1, 2, 4, 5, 6, 8} {
+	for _, n := range []float64{1, 1.5, 2, 3, 4, 5, 6, 8} {
 		if n*power >= greatest {
 			return n * power
 		}

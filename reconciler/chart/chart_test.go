@@ -35,7 +35,7 @@ func TestPaths(t *testing.T) {
 }
 
 func TestTop(t *testing.T) {
-	for greatest, want := range map[float64]float64{0: 4, 3: 4, 4: 4, 7: 8, 9: 10, 11: 20, 41: 50, 61: 80, 1000: 1000, 1001: 2000} {
+	for greatest, want := range map[float64]float64{0: 4, 3: 4, 4: 4, 7: 8, 9: 10, 11: 15, 22: 30, 41: 50, 61: 80, 1000: 1000, 1001: 1500} {
 		if got := Top(greatest, 4); got != want {
 			t.Errorf("Top(%v) = %v, want %v", greatest, got, want)
 		}
