@@ -55,15 +55,19 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 }
 
-// No route below /api answers a stranger, whichever are added.
+// No route below /api answers a stranger, or who is no admin, whichever are added.
 func TestEveryRouteWantsAToken(t *testing.T) {
 	h := open(t, populated(), nil)
+	h.world.doubt = state.Errorf(state.Forbidden, "not an admin")
 	guarded := 0
 	for _, r := range h.engine().Routes() {
 		if strings.HasPrefix(r.Path, "/api") {
 			guarded++
 			if got := h.ask(t, r.Method, parameter.ReplaceAllString(r.Path, "7"), "", "Authorization", ""); got.status != 401 {
 				t.Errorf("%s %s answers a stranger %d", r.Method, r.Path, got.status)
+			}
+			if got := h.ask(t, r.Method, parameter.ReplaceAllString(r.Path, "7"), ""); got.status != 403 {
+				t.Errorf("%s %s answers who is no admin %d", r.Method, r.Path, got.status)
 			}
 		}
 	}
