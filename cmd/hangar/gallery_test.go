@@ -275,10 +275,10 @@ func TestPagesAreAccessible(t *testing.T) {
 	b := browse(t, hang(t))
 	look := func(path string) {
 		t.Helper()
+		b.open(path)
 		for _, width := range []int64{1280, 390} {
 			for _, scheme := range []string{"light", "dark"} {
 				b.look(width, scheme)
-				b.open(path)
 				b.check(fmt.Sprintf("%s, %d px wide and %s", path, width, scheme))
 				if folder := os.Getenv("HANGAR_PICTURES"); folder != "" {
 					b.picture(filepath.Join(folder, fmt.Sprintf("%s-%d-%s.png", strings.NewReplacer("/", "_", "?", "_").Replace(path[1:]), width, scheme)), width)
