@@ -15,7 +15,6 @@ import (
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
 
-	"hangar/reconciler/api"
 	"hangar/reconciler/simulator"
 )
 
@@ -100,7 +99,7 @@ type commands struct {
 	Health   healthCommand   `cmd:"" help:"Ask the running hangar serve whether it is well; exit code 0: it is. For health checks."`
 	Mirror   mirrorCommand   `cmd:"" help:"Download the providers of the modules into a folder, so that serve downloads nothing."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Version  versionCommand  `cmd:"" help:"Print the versions of hangar, of its terraform and of the providers in its mirror."`
 
 	Completion kongcompletion.Completion `cmd:"" help:"Show how the shell is made to complete hangar's commands and flags: hangar completion bash, zsh or fish."`
 }
@@ -145,12 +144,4 @@ func environ(lines []string) map[string]string {
 		m[name] = value
 	}
 	return m
-}
-
-type versionCommand struct{ printing }
-
-func (c versionCommand) Run(p *program) error {
-	return c.print(p.stdout, api.Version{Source: source, Version: Version, Commit: Commit}, func(w io.Writer) {
-		fmt.Fprintf(w, "hangar %s (commit %s)\n", Version, Commit)
-	})
 }

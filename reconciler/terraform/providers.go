@@ -132,3 +132,34 @@ func unpackFile(f *zip.File, path string) error {
 	// Whoever hangar runs as is to read and start it; it is no secret.
 	return errors.Join(err, out.Chmod(f.Mode().Perm()|0o444), out.Close())
 }
+
+// Offered is a provider in a mirror.
+type Offered struct {
+	Source   string `json:"source"` // with its host
+	Version  string `json:"version"`
+	Platform string `json:"platform"` // linux_amd64
+}
+
+// InMirror lists the providers in a filesystem mirror, packed or not, by path.
+func InMirror(dir string) ([]Offered, error) {
+	offered := []Offered{}
+	for _, layout := range []string{"*/*/*/*/*_*/terraform-provider-*", "*/*/*/terraform-provider-*_*_*_*.zip"} {
+		found, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(layout)))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range found {
+			name, _ := filepath.Rel(dir, path)
+			words := strings.Split(filepath.ToSlash(name), "/")
+			o := Offered{Source: strings.Join(words[:3], "/")}
+			if len(words) == 6 {
+				o.Version, o.Platform = words[3], words[4]
+			} else {
+				packed := strings.Split(strings.TrimSuffix(words[3], ".zip"), "_")
+				o.Version, o.Platform = packed[len(packed)-3], strings.Join(packed[len(packed)-2:], "_")
+			}
+			offered = append(offered, o)
+		}
+	}
+	return offered, nil
+}
