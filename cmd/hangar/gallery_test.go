@@ -43,6 +43,8 @@ func (g galleryAudit) Last(context.Context) (state.Audit, error) { return g.foun
 
 func (g gallery) Admin(context.Context, string) (string, error) { return "octocat", nil }
 
+func (g gallery) Still(context.Context, string) error { return nil }
+
 func (g gallery) Logs(_ context.Context, _ state.Server, _ bool, w io.Writer) error {
 	for i := range 60 {
 		fmt.Fprintf(w, "cloud-init[812]: Get:%d http://archive.ubuntu.com/ubuntu noble/main amd64 docker.io amd64 27.5.1-0ubuntu3~24.04.2 [33.2 MB] and a line that goes on for longer than most screens are wide\n", i)

@@ -185,7 +185,7 @@ func (c simulateCommand) simulate(p *program, world simulation) (err error) {
 	if p.environ["DRONE_SERVER_TOKEN"] == token { // perhaps a real one
 		token = "$DRONE_SERVER_TOKEN"
 	}
-	invitation, once := session.Invite("simulate", time.Now().Add(invited))
+	invitation, once := session.Invite("root", time.Now().Add(invited))
 	s.pages.Invitation = invitation
 	fmt.Fprintf(p.stderr, "Its page, by a way in that works once, within %s:\n  %s/ui/login?once=%s\nLater, and for REST, with the admin's token:\n  TOKEN=%s\n  curl -H \"Authorization: Bearer $TOKEN\" %s/api/servers\n", invited, url, once, token, url)
 

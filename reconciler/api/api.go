@@ -52,6 +52,9 @@ type Gate interface {
 	// Admin returns the login of the Drone admin who has the token, or an
 	// error that is Unauthorized, Forbidden or Unavailable.
 	Admin(ctx context.Context, token string) (login string, err error)
+	// Still says whether the login is that of a Drone admin now: nil. The error is
+	// Forbidden when it is not.
+	Still(ctx context.Context, login string) error
 }
 
 // Version is what the program is, as GET /version answers it.

@@ -147,11 +147,11 @@ func (a *API) streamToAdmin(c *gin.Context) {
 // streamToPage streams to a page, as long as its login lasts.
 func (a *API) streamToPage(c *gin.Context) {
 	v, _ := visitorOf(c)
-	a.streamEvents(c, func(context.Context) bool {
+	a.streamEvents(c, func(ctx context.Context) bool {
 		if v.id == "" {
 			return true // who shows the password of the pages has nothing that ends
 		}
-		_, ok := a.Pages.sessions.Find(v.id)
+		_, ok := a.sessionOf(ctx, v.id)
 		return ok
 	})
 }

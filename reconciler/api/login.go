@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"math"
@@ -52,11 +53,31 @@ func (a *API) recognize(c *gin.Context) bool {
 	if err != nil {
 		return false
 	}
-	s, ok := a.Pages.sessions.Find(id)
+	s, ok := a.sessionOf(c.Request.Context(), id)
 	if ok {
 		a.enter(c, visitor{Login: s.Login, CSRF: s.CSRF, id: id})
 	}
 	return ok
+}
+
+// stillTime bounds how long a page waits for Drone to say who is an admin.
+const stillTime = 2 * time.Second
+
+// sessionOf returns the session of that id. It ends when Drone says that its owner
+// is no admin any more, which is asked once a minute; that Drone does not answer
+// ends none.
+func (a *API) sessionOf(ctx context.Context, id string) (session.Session, bool) {
+	s, ok := a.Pages.sessions.Find(id)
+	if !ok || !a.Pages.sessions.Due(id) {
+		return s, ok
+	}
+	ctx, cancel := context.WithTimeout(ctx, stillTime)
+	defer cancel()
+	if state.CodeOf(a.gate.Still(ctx, s.Login)) == state.Forbidden {
+		a.Pages.sessions.End(id)
+		return s, false
+	}
+	return s, true
 }
 
 // identify lets those pass who have logged in, or who know the pages' password;

@@ -303,6 +303,32 @@ func TestTimelineOfAPool(t *testing.T) {
 	}
 }
 
+// A session ends when its owner is no admin any more; not when Drone is down.
+func TestSessionOfAFormerAdmin(t *testing.T) {
+	r, pools := pooled()
+	b := visit(t, r, pools, nil).in()
+	now := time.Now()
+	b.Pages.sessions.Now = func() time.Time { return now }
+	for _, step := range []struct {
+		name   string
+		after  time.Duration
+		doubt  error
+		status int
+	}{
+		{"at once", 0, nil, 200},
+		{"a minute later", time.Minute, nil, 200},
+		{"while Drone is down", time.Minute, state.Errorf(state.Unavailable, "no answer"), 200},
+		{"demoted, seconds later", 10 * time.Second, state.Errorf(state.Forbidden, "no admin"), 200},
+		{"demoted, a minute later", time.Minute, state.Errorf(state.Forbidden, "no admin"), 303},
+		{"an admin again", time.Minute, nil, 303},
+	} {
+		now, r.doubt = now.Add(step.after), step.doubt
+		if got := b.get("/ui"); got.status != step.status {
+			t.Errorf("%s: %d, want %d", step.name, got.status, step.status)
+		}
+	}
+}
+
 // A page's own stream of events wants its login.
 func TestPageStream(t *testing.T) {
 	r, pools := pooled()

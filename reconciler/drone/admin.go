@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 )
 
 const (
-	userPath = "/api/user"
-	maxUser  = 1 << 20 // bytes
+	userPath  = "/api/user"
+	usersPath = "/api/users/"
+	maxUser   = 1 << 20 // bytes
 
 	trusted   = time.Minute     // for which an admin is not asked about again
 	denied    = 5 * time.Second // for which anyone else is not: rights that were just given soon count
@@ -26,6 +28,14 @@ const (
 var userDenied = map[int]error{
 	http.StatusUnauthorized: state.Errorf(state.Unauthorized, "Drone does not know this token"),
 	http.StatusForbidden:    errNotAdmin,
+}
+
+// stillDenied is what statuses mean when hangar asks with its own token, of which
+// the reads of the queue tell more.
+var stillDenied = map[int]error{
+	http.StatusUnauthorized: state.Errorf(state.Unavailable, "Drone does not know hangar's own token"),
+	http.StatusForbidden:    state.Errorf(state.Unavailable, "hangar's own token is not that of a Drone admin"),
+	http.StatusNotFound:     state.Errorf(state.Forbidden, "Drone does not know this user any more"),
 }
 
 var errNotAdmin = state.Errorf(state.Forbidden, "this token is not that of a Drone admin")
@@ -39,14 +49,28 @@ func (c *Client) Admin(ctx context.Context, token string) (string, error) {
 	if !wellFormed(token) {
 		return "", userDenied[http.StatusUnauthorized]
 	}
-	key := sha256.Sum256([]byte(token))
+	return c.remembered(ctx, question{path: userPath, token: token, limit: maxUser, denied: userDenied})
+}
+
+// Still says whether a login is that of an admin now: nil. Drone is asked (GET
+// /api/users/LOGIN, with hangar's own token) and remembered as by Admin. The error
+// is Forbidden when it is not, and Unavailable when Drone does not tell.
+func (c *Client) Still(ctx context.Context, login string) error {
+	_, err := c.remembered(ctx, question{path: usersPath + url.PathEscape(login), token: c.token, limit: maxUser, denied: stillDenied})
+	return err
+}
+
+// remembered returns the login of the admin for whom q asks, as Drone answered it
+// lately, or answers it now.
+func (c *Client) remembered(ctx context.Context, q question) (string, error) {
+	key := sha256.Sum256([]byte(q.path + " " + q.token))
 	if a, ok := c.users.find(key, c.Now()); ok {
 		return a.login, a.err
 	}
 	// The question outlives the caller who asked it first: others wait too.
 	answers := c.asking.DoChan(string(key[:]), func() (any, error) {
 		asked := c.Now()
-		login, err := c.user(context.WithoutCancel(ctx), token)
+		login, err := c.user(context.WithoutCancel(ctx), q)
 		c.users.remember(key, answer{login: login, err: err}, asked)
 		return login, err
 	})
@@ -54,14 +78,13 @@ func (c *Client) Admin(ctx context.Context, token string) (string, error) {
 	case a := <-answers:
 		return a.Val.(string), a.Err
 	case <-ctx.Done():
-		return "", fmt.Errorf("ask Drone for %s: %w", userPath, ctx.Err())
+		return "", fmt.Errorf("ask Drone for %s: %w", q.path, ctx.Err())
 	}
 }
 
 // user asks Drone who an admin is.
-func (c *Client) user(ctx context.Context, token string) (string, error) {
+func (c *Client) user(ctx context.Context, q question) (string, error) {
 	var u drone.User
-	q := question{path: userPath, token: token, limit: maxUser, denied: userDenied}
 	if err := c.ask(ctx, q, &u); err != nil {
 		return "", err
 	}
@@ -91,7 +114,7 @@ type answer struct {
 	expires time.Time
 }
 
-// users remembers answers by the SHA-256 of the token, so that no token is
+// users remembers answers by the SHA-256 of question and token, so that no token is
 // kept in memory longer than its request.
 type users struct {
 	mu      sync.Mutex

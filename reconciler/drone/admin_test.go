@@ -112,6 +112,38 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
+// Whether a login is still an admin's is asked with hangar's own token, whose own
+// trouble says nothing about the login.
+func TestStill(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   string
+		code   state.Code
+	}{
+		{"admin", 200, `{"login":"octo/cat","admin":true}`, ""},
+		{"no admin any more", 200, `{"login":"octo/cat","admin":false}`, state.Forbidden},
+		{"gone", 404, `{"message":"Not Found"}`, state.Forbidden},
+		{"hangar's token is unknown", 401, `{"message":"Unauthorized"}`, state.Unavailable},
+		{"hangar's token is no admin's", 403, `{"message":"Forbidden"}`, state.Unavailable},
+		{"Drone is down", 502, ``, state.Unavailable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			asked := ""
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked = r.URL.EscapedPath() + " " + r.Header.Get("Authorization")
+				answers(tt.status, "application/json", tt.body)(w, r)
+			})
+			if err := client.Still(t.Context(), "octo/cat"); state.CodeOf(err) != tt.code || tt.code == "" && err != nil {
+				t.Errorf("%v, want code %q", err, tt.code)
+			}
+			if asked != "/api/users/octo%2Fcat Bearer "+token {
+				t.Errorf("asked %s", asked)
+			}
+		})
+	}
+}
+
 func TestAdminRemembers(t *testing.T) {
 	tests := []struct {
 		name  string

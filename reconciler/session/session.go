@@ -22,6 +22,8 @@ type Session struct {
 	Login string
 	CSRF  string // what a form must hold to be this session's
 	Ends  time.Time
+
+	asked time.Time // whether its owner still may
 }
 
 // Sessions are the logins that have not ended. Its methods may be called at any
@@ -55,7 +57,7 @@ func (s *Sessions) Begin(login string) (id string) {
 	if len(s.open) >= maxSessions {
 		delete(s.open, first)
 	}
-	s.open[sha256.Sum256([]byte(id))] = Session{Login: login, CSRF: rand.Text(), Ends: now.Add(Lasts)}
+	s.open[sha256.Sum256([]byte(id))] = Session{Login: login, CSRF: rand.Text(), Ends: now.Add(Lasts), asked: now}
 	return id
 }
 
@@ -65,6 +67,21 @@ func (s *Sessions) Find(id string) (Session, bool) {
 	defer s.mu.Unlock()
 	session, ok := s.open[sha256.Sum256([]byte(id))]
 	return session, ok && s.Now().Before(session.Ends)
+}
+
+// Due says whether it is to be asked again if the owner of a session still may, a
+// minute after that was last asked, and notes that it is.
+func (s *Sessions) Due(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, now := sha256.Sum256([]byte(id)), s.Now()
+	session, ok := s.open[key]
+	if !ok || now.Sub(session.asked) < time.Minute {
+		return false
+	}
+	session.asked = now
+	s.open[key] = session
+	return true
 }
 
 // End ends the session of that id.

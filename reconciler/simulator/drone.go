@@ -3,6 +3,7 @@ package simulator
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +18,7 @@ func (w *World) Drone() http.Handler {
 		writeJSON(rw, http.StatusOK, map[string]string{"version": "2.25.0"})
 	})
 	mux.HandleFunc("GET /api/user", w.droneUser)
+	mux.HandleFunc("GET /api/users/{login}", w.droneUserByName)
 	mux.HandleFunc("GET /api/queue", w.droneQueue)
 	mux.HandleFunc("POST /rpc/v2/ping", func(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Drone-Token") != w.config.RPCSecret {
@@ -39,11 +41,32 @@ func (w *World) droneUser(rw http.ResponseWriter, r *http.Request) {
 		droneError(rw, http.StatusUnauthorized)
 		return
 	}
-	user := droneUser{ID: 1, Login: "root", Machine: true, Admin: true, Active: true}
+	user := droneUsers[0]
 	if !admin {
-		user = droneUser{ID: 2, Login: "octocat", Email: "octocat@example.com", Active: true}
+		user = droneUsers[1]
 	}
 	writeJSON(rw, http.StatusOK, user)
+}
+
+// droneUsers are the owners of the two tokens: an admin, and who is none.
+var droneUsers = []droneUser{
+	{ID: 1, Login: "root", Machine: true, Admin: true, Active: true},
+	{ID: 2, Login: "octocat", Email: "octocat@example.com", Active: true},
+}
+
+func (w *World) droneUserByName(rw http.ResponseWriter, r *http.Request) {
+	known, admin := w.droneRole(r)
+	i := slices.IndexFunc(droneUsers, func(u droneUser) bool { return u.Login == r.PathValue("login") })
+	switch {
+	case !known:
+		droneError(rw, http.StatusUnauthorized)
+	case !admin:
+		droneError(rw, http.StatusForbidden)
+	case i < 0:
+		droneError(rw, http.StatusNotFound)
+	default:
+		writeJSON(rw, http.StatusOK, droneUsers[i])
+	}
 }
 
 func (w *World) droneQueue(rw http.ResponseWriter, r *http.Request) {
