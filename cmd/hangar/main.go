@@ -37,7 +37,11 @@ func main() {
 		return
 	}
 	if os.Getpid() == 1 {
-		os.Exit(supervise("/proc/self/exe", os.Args))
+		self, err := os.Executable()
+		if err != nil {
+			self = "/proc/self/exe"
+		}
+		os.Exit(supervise(self, os.Args))
 	}
 	// Everything hangar and its children write may hold secrets.
 	syscall.Umask(0o077)
