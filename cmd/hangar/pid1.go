@@ -18,7 +18,12 @@ import (
 func supervise(path string, args []string) int {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals) // before the child is there: none is missed
-	child, err := syscall.ForkExec(path, args, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
+	child, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
+		Env: os.Environ(), Files: []uintptr{0, 1, 2},
+		// Ctrl-C on a terminal would else come twice, from the terminal and from here,
+		// and a second signal ends hangar at once, with its applies.
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "hangar: start %s: %v\n", path, err)
 		return 1

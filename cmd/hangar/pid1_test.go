@@ -18,7 +18,7 @@ func first(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "HANGAR_TEST_SUPERVISE="+script)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if uid := os.Getuid(); uid != 0 { // who may make a namespace of processes in one of users only
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
@@ -87,4 +87,26 @@ func TestProcessOnePassesSignalsOn(t *testing.T) {
 	}
 	wantExit(t, cmd, 9)
 	wantExit(t, first(t, `kill -KILL $$`), 137)
+}
+
+// Ctrl-C on a terminal tells every process of the foreground group, and process 1
+// passes it on: hangar is in a group of its own, so that it is told once. A second
+// signal would cut off its applies.
+func TestProcessOneIsInterruptedAlone(t *testing.T) {
+	ready := filepath.Join(t.TempDir(), "ready")
+	cmd := first(t, `trap 'exit 9' INT; echo >`+ready+`; while :; do sleep 0.05; done`)
+	until(t, "it is ready", 10*time.Second, func() bool { _, err := os.Stat(ready); return err == nil })
+	for child := range children(t, cmd.Process.Pid) {
+		pid, err := strconv.Atoi(child)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if group, err := syscall.Getpgid(pid); err != nil || group == cmd.Process.Pid {
+			t.Errorf("its child is in group %d, its own, %v", group, err)
+		}
+	}
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	wantExit(t, cmd, 9)
 }
