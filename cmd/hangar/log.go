@@ -25,6 +25,9 @@ func newLog(w io.Writer, cfg Config) *slog.Logger {
 		if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey {
 			return slog.String(a.Key, levelName(level, cfg.LogsPretty))
 		}
+		if a.Value.Kind() == slog.KindDuration { // in JSON it would be nanoseconds
+			return slog.String(a.Key, a.Value.Duration().String())
+		}
 		return a
 	}
 	if cfg.LogsPretty {

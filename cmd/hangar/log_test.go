@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The format is that of drone/autoscaler: JSON with its names of levels, or
@@ -31,7 +32,7 @@ func TestLogFormat(t *testing.T) {
 		log := newLog(&out, c)
 		log.Log(t.Context(), levelTrace, "said", "level", "of water")
 		log.Debug("said")
-		log.Info("said", "error", errors.New("broken"))
+		log.Info("said", "error", errors.New("broken"), "again_in", 5*time.Second)
 		log.Warn("said")
 		log.Error("said")
 		var got []string
@@ -42,13 +43,16 @@ func TestLogFormat(t *testing.T) {
 				got = append(got, level)
 				continue
 			}
-			var entry struct{ Level, Msg, Time, Error string }
+			var entry struct {
+				Level, Msg, Time, Error string
+				Again                   string `json:"again_in"`
+			}
 			line = strings.Replace(line, `,"level":"of water"`, "", 1)
 			if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Msg != "said" || entry.Time == "" {
 				t.Errorf("%v: %v in %s", tt.set, err, line)
 			}
-			if entry.Level == "info" && entry.Error != "broken" {
-				t.Errorf("%v: no error in %s", tt.set, line)
+			if entry.Level == "info" && (entry.Error != "broken" || entry.Again != "5s") {
+				t.Errorf("%v: no error, or no duration, in %s", tt.set, line)
 			}
 			got = append(got, entry.Level)
 		}

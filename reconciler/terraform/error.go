@@ -56,7 +56,7 @@ func headline(d state.Diagnostic) string {
 
 // failure makes the error of a command whose error output is stderr.
 func (r *Runner) failure(op string, err error, stderr string) *Error {
-	text := r.mask().text(stderr)
+	text := r.mask().shown(stderr)
 	return &Error{Op: op, Diagnostics: parseDiagnostics(text), Log: text, Err: r.ending(err)}
 }
 
@@ -71,7 +71,7 @@ func (r *Runner) ending(err error) error {
 			return end
 		}
 	}
-	return errors.New(r.mask().text(err.Error()))
+	return errors.New(r.mask().shown(err.Error()))
 }
 
 // parseDiagnostics reads the diagnostics that terraform writes for people,

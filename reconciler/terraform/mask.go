@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"hangar/state"
 )
@@ -41,6 +42,17 @@ func (r *Runner) mask() masker {
 }
 
 func (m masker) text(s string) string { return m.replacer.Replace(s) }
+
+// shown is text for people, masked and free of what would steer a terminal: a
+// provider repeats what its API says, and that what others wrote.
+func (m masker) shown(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, m.text(s))
+}
 
 // plan masks the JSON of a plan: what the plan itself marks as sensitive, what
 // is named like a secret, and the runner's secrets wherever they are. The shape

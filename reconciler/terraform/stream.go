@@ -94,14 +94,14 @@ func (s *stream) line(line []byte) {
 
 func (s *stream) write(text string) {
 	if text = strings.TrimRight(text, "\n"); text != "" {
-		s.log.WriteString(s.mask.text(text) + "\n")
+		s.log.WriteString(s.mask.shown(text) + "\n")
 	}
 }
 
 // diagnostic keeps every error, and a warning once, however many resources it
 // is about.
 func (s *stream) diagnostic(text string, d state.Diagnostic) {
-	d.Summary, d.Detail = s.mask.text(d.Summary), s.mask.text(d.Detail)
+	d.Summary, d.Detail = s.mask.shown(d.Summary), s.mask.shown(d.Detail)
 	if d.Severity != "error" {
 		key := d
 		key.Address = ""

@@ -109,3 +109,11 @@ func TestStreamKeepsWhatIsNoMessage(t *testing.T) {
 		}
 	}
 }
+
+// What a provider repeats from its API steers no terminal.
+func TestStreamSteersNoTerminal(t *testing.T) {
+	result, _ := play(t, `{"@level":"error","@message":"Error: \u001b]0;mine\u0007no\u001b[2J","type":"diagnostic","diagnostic":{"severity":"error","summary":"\u001b]0;mine\u0007no\u001b[2J","detail":"a\u009b31m\n\tb"}}`+"\n", 7)
+	if len(result.Diagnostics) != 1 || strings.ContainsAny(result.Log+result.Diagnostics[0].Summary, "\x1b\x07\u009b") || result.Diagnostics[0].Detail != "a31m\n\tb" {
+		t.Errorf("%q, log %q", result.Diagnostics, result.Log)
+	}
+}
