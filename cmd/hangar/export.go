@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,8 +27,8 @@ func (stateExportCommand) Help() string {
 }
 
 // Run writes the file, whole or not at all.
-func (c stateExportCommand) Run(p *program) (err error) {
-	if err := c.check(); err != nil {
+func (c stateExportCommand) Run(p *program) error {
+	if err := secretFile(c.File, c.WithSecrets); err != nil {
 		return err
 	}
 	h, err := openHistory(p)
@@ -35,17 +36,13 @@ func (c stateExportCommand) Run(p *program) (err error) {
 		return err
 	}
 	defer h.Close()
-	file, err := renameio.NewPendingFile(c.File, renameio.WithTempDir(filepath.Dir(c.File)), renameio.WithStaticPermissions(0o600))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", c.File, err)
-	}
-	defer func() { err = errors.Join(err, file.Cleanup()) }() // without effect once it is in place
-	done, err := history.Export(p.ctx, h.Store, c.Stack, c.WithSecrets, file)
+	var done history.Exported
+	err = writeWhole(c.File, func(file io.Writer) (err error) {
+		done, err = history.Export(p.ctx, h.Store, c.Stack, c.WithSecrets, file)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	if err := file.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("write %s: %w", c.File, err)
 	}
 	warning := ""
 	if c.WithSecrets {
@@ -56,19 +53,35 @@ func (c stateExportCommand) Run(p *program) (err error) {
 	return err
 }
 
-// check says why the file cannot be written: it is none, or it is to hold secrets
-// and is one that others may read.
-func (c stateExportCommand) check() error {
-	info, err := os.Stat(c.File)
+// secretFile says why a file cannot be written: it is none, or it is to hold
+// secrets and is one that others may read.
+func secretFile(name string, secret bool) error {
+	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no file: name a file to write", c.File)
-	case c.WithSecrets && info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s can be read by others (mode %04o), and is to hold secrets: chmod 600 it first, or name another file", c.File, info.Mode().Perm())
+		return fmt.Errorf("%s is no file: name a file to write", name)
+	case secret && info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("%s can be read by others (mode %04o), and is to hold secrets: chmod 600 it first, or name another file", name, info.Mode().Perm())
+	}
+	return nil
+}
+
+// writeWhole has a file written by its owner alone (0600), whole or not at all.
+func writeWhole(name string, write func(io.Writer) error) (err error) {
+	file, err := renameio.NewPendingFile(name, renameio.WithTempDir(filepath.Dir(name)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, file.Cleanup()) }() // without effect once it is in place
+	if err := write(file); err != nil {
+		return err
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
 }

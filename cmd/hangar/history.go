@@ -20,20 +20,29 @@ type recordedStates struct {
 // openHistory opens the records by the few settings that say where they are.
 // Records that cannot be opened are a mistake in those.
 func openHistory(p *program) (recordedStates, error) {
-	cfg, err := parseSettings(p.environ, func(name string) bool {
-		return name == "DRONE_DATA" || strings.HasPrefix(name, "DRONE_DATABASE_")
-	})
+	_, h, err := recordsOf(p)
+	return h, err
+}
+
+// databaseSettings are the settings that tell where the records are.
+func databaseSettings(name string) bool {
+	return name == "DRONE_DATA" || strings.HasPrefix(name, "DRONE_DATABASE_")
+}
+
+// recordsOf opens the records for reading, and tells where all else is.
+func recordsOf(p *program) (Config, recordedStates, error) {
+	cfg, err := parseSettings(p.environ, databaseSettings)
 	if err != nil {
-		return recordedStates{}, err
+		return cfg, recordedStates{}, err
 	}
 	store, err := sqlite.OpenReadOnly(p.ctx, cfg.databasePath())
 	if state.CodeOf(err) == state.NotFound {
-		return recordedStates{}, ConfigError{err.Error() + " DRONE_DATA names its data folder, DRONE_DATABASE_DATASOURCE the file"}
+		return cfg, recordedStates{}, ConfigError{err.Error() + " DRONE_DATA names its data folder, DRONE_DATABASE_DATASOURCE the file"}
 	}
 	if state.CodeOf(err) != "" {
-		return recordedStates{}, ConfigError{err.Error()}
+		return cfg, recordedStates{}, ConfigError{err.Error()}
 	}
-	return recordedStates{store, history.History{Store: store}}, err
+	return cfg, recordedStates{store, history.History{Store: store}}, err
 }
 
 // listedStack is what state list tells of a stack.

@@ -28,6 +28,7 @@ var (
 		"hangar/reconciler":                         {"hangar/state", "hangar/reconciler/scale"},
 		"hangar/reconciler/pools":                   {"hangar/state", "hangar/tfmodules"},
 		"hangar/reconciler/certs":                   {},
+		"hangar/reconciler/backup":                  {"hangar/state"},
 		"hangar/reconciler/check":                   {"hangar/state"},
 		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates", "hangar/reconciler/session", "hangar/reconciler/chart", "hangar/reconciler/history"},
 		"hangar/reconciler/session":                 {},

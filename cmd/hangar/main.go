@@ -102,6 +102,8 @@ type commands struct {
 	Simulate simulateCommand `cmd:"" help:"Run everything for real except the outside world: nothing to sign up for, nothing downloaded."`
 	Health   healthCommand   `cmd:"" help:"Ask the running hangar serve whether it is well; exit code 0: it is. For health checks."`
 	Mirror   mirrorCommand   `cmd:"" help:"Download the providers of the modules into a folder, so that serve downloads nothing."`
+	Backup   backupCommand   `cmd:"" help:"Write all that hangar needs to go on, into one file; beside a running serve, or without one."`
+	Restore  restoreCommand  `cmd:"" help:"Put a backup back into an empty data folder."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the versions of hangar, of its terraform and of the providers in its mirror."`
 

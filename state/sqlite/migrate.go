@@ -96,7 +96,7 @@ func (c contents) usable(path string) error {
 	}
 	if c.version > int64(len(steps)) {
 		return state.Errorf(state.Invalid,
-			"database %s was written by a newer hangar (schema version %d; this one knows versions up to %d): run that version or a newer one, or put back a copy made before the upgrade; nothing was changed",
+			"database %s was written by a newer hangar (schema version %d; this one knows versions up to %d): run that version or a newer one, or restore a backup that was made before the upgrade (hangar restore); nothing was changed",
 			path, c.version, len(steps))
 	}
 	return nil

@@ -38,6 +38,15 @@ func (s *Store) Instance(ctx context.Context, want string) (id string, err error
 	return id, err
 }
 
+// KnownInstance returns the installation's id; empty: none was made yet.
+func (s *Store) KnownInstance(ctx context.Context) (id string, err error) {
+	err = s.read(ctx, "read the installation's id", func(t tx) error {
+		id, _, err = one(t, plain[string], "SELECT value FROM settings WHERE name = 'instance'")
+		return err
+	})
+	return id, err
+}
+
 // Takeover says whether these records were begun under a given id, and machines
 // that sweeps find may have been there before: they are a person's to decide.
 // Since is when a sweep first saw everything; zero: none has yet.
