@@ -136,13 +136,18 @@ func (w *World) nextState(d *Device) {
 		d.State = stateFailed
 	default:
 		d.State = stateActive
-		d.Address = fmt.Sprintf("127.1.%d.%d", (d.serial+1)/256, (d.serial+1)%256)
-		d.PrivateIP = fmt.Sprintf("10.99.%d.%d", (d.serial+1)/256, (d.serial+1)%256)
+		d.addressed()
 		d.active, d.setUp = at, at.Add(w.config.SetupTime)
 		if d.lives > 0 {
 			d.dies = at.Add(d.lives)
 		}
 	}
+}
+
+// addressed gives a device its addresses.
+func (d *Device) addressed() {
+	d.Address = fmt.Sprintf("127.1.%d.%d", (d.serial+1)/256, (d.serial+1)%256)
+	d.PrivateIP = fmt.Sprintf("10.99.%d.%d", (d.serial+1)/256, (d.serial+1)%256)
 }
 
 // die lets a device answer nothing any more, though the API shows it active.
@@ -187,4 +192,22 @@ func (w *World) alive() int {
 		}
 	}
 	return n
+}
+
+// Place puts active devices, by what the API showed of them, into the world, as if
+// it had always had them. No runner is on them.
+func (w *World) Place(devices ...Device) {
+	w.do(func(now time.Time) {
+		for _, d := range devices {
+			w.made++
+			d.serial = w.made
+			d.Tags = slices.Clone(d.Tags)
+			d.ProjectID, d.State, d.Created, d.Updated, d.active = w.config.ProjectID, stateActive, now, now, now
+			d.addressed()
+			w.devices = append(w.devices, &d)
+			w.stats.Created++
+		}
+		w.stats.MaxAlive = max(w.stats.MaxAlive, w.alive())
+		w.dirty = true
+	})
 }

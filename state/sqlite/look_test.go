@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"database/sql"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -267,6 +269,41 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	wantEqual(t, "due for a look", stackNames(due), []string{"s1"})
 	if a, b := serverNow(t, s, "a"), serverNow(t, s, "b"); a.Doubt.IsZero() || a.Began.IsZero() || !b.Doubt.IsZero() {
 		t.Errorf("servers %+v, %+v", a, b)
+	}
+}
+
+// From every earlier schema the records come over as they were.
+func TestUpgradeFromEverySchema(t *testing.T) {
+	steps, err := migrations()
+	must(t, err)
+	for version := 1; version < len(steps); version++ {
+		path := filepath.Join(t.TempDir(), "database.sqlite")
+		old, err := sql.Open("sqlite3", dsn(path, "rwc", lockWait, nil))
+		must(t, err)
+		for _, statement := range append(slices.Clone(steps[:version]), fmt.Sprintf("PRAGMA user_version = %d", version),
+			`INSERT INTO settings (name, value) VALUES ('instance', 'k3v7q2mn')`,
+			`INSERT INTO stacks (name, pool, provider, candidate, settings, module, resource, applied, changed, open, created) VALUES
+				('s1', 'default', 'packet', 'ewr1', '{"plan":"c3"}', 'packet-0', 'x.server', 1, 1, 0, 1)`,
+			`INSERT INTO servers (name, pool, stack, phase, provider, capacity, device_id, created, updated) VALUES
+				('b', 'default', 's1', 'running', 'packet', 2, 'id-b', 1, 1)`,
+			`INSERT INTO runs (stack, pool, generation, phase, creates, deletes, forced, keeps, started) VALUES ('s1', 'default', 1, 'applied', '["b"]', '[]', '[]', '[]', 1)`,
+			`INSERT INTO names (kind, name) VALUES ('server', 'b'), ('stack', 's1')`) {
+			_, err := old.Exec(statement)
+			must(t, err)
+		}
+		must(t, old.Close())
+		_, err = OpenReadOnly(t.Context(), path)
+		wantCode(t, err, state.Invalid, "older hangar", fmt.Sprintf("schema version %d", version))
+		s := openAt(t, path)
+		if b := serverNow(t, s, "b"); b.ID != "id-b" || b.Phase != state.Running || b.Capacity != 2 {
+			t.Errorf("from version %d: server %+v", version, b)
+		}
+		if runs, err := s.Runs(t.Context(), state.RunFilter{}); err != nil || len(runs) != 1 || !slices.Equal(runs[0].Creates, []string{"b"}) {
+			t.Errorf("from version %d: runs %+v, %v", version, runs, err)
+		}
+		if id, err := s.KnownInstance(t.Context()); id != "k3v7q2mn" || err != nil {
+			t.Errorf("from version %d: instance %q, %v", version, id, err)
+		}
 	}
 }
 
