@@ -63,7 +63,11 @@ func TestRestoreLosesNothing(t *testing.T) {
 		t.Fatalf("restore: %v\n%s", err, out)
 	}
 	s = w.serve(t, settings...)
-	until(t, "what was pending is found, and runs", 60*time.Second, func() bool { return len(s.servers()["running"]) == 1 })
+	told := func(what string) {
+		t.Helper()
+		until(t, what, 90*time.Second, func() bool { return strings.Contains(s.log.String(), what) })
+	}
+	told("was found by a census, and adopted") // what was pending
 	var audit state.Audit
 	until(t, "what was made since is held", 30*time.Second, func() bool {
 		if err := json.Unmarshal([]byte(s.get("/api/audit")), &audit); err != nil {
@@ -77,7 +81,7 @@ func TestRestoreLosesNothing(t *testing.T) {
 			t.Fatalf("audit --adopt: %v", err)
 		}
 	}
-	until(t, "both run", 60*time.Second, func() bool { return len(s.servers()["running"]) == 2 })
+	told("adopted on a person's order")
 	until(t, "all builds have succeeded", 60*time.Second, func() bool { return w.Stats().Succeeded == 4 })
 	until(t, "no machine is left", 60*time.Second, func() bool { return w.Stats().Alive == 0 })
 	if stats := w.Stats(); stats.Failed != 0 || len(w.requests()) != 2 {

@@ -72,7 +72,7 @@ type Config struct {
 	PoolMax           int           `env:"DRONE_POOL_MAX" envDefault:"4" help:"servers, at most"`
 	PoolMinAge        time.Duration `env:"DRONE_POOL_MIN_AGE" envDefault:"55m" help:"a server is not removed before this age"`
 	PoolIdle          time.Duration `env:"DRONE_POOL_IDLE" envDefault:"10m" help:"nor before it has been idle for so long"`
-	PoolBillingPeriod time.Duration `env:"DRONE_POOL_BILLING_PERIOD" envDefault:"0s" help:"nor outside the closing minutes of a paid period of this length; 0s: whenever"`
+	PoolBillingPeriod time.Duration `env:"DRONE_POOL_BILLING_PERIOD" envDefault:"0s" help:"nor outside the closing minutes of a paid period of this length; 0s: whenever. Where neither this nor DRONE_POOL_MIN_AGE nor DRONE_POOL_IDLE is set, servers that are billed by the hour (DRONE_PACKET_BILLING) leave in the closing minutes of a paid one, however short they were idle"`
 	PoolCreateBudget  int           `env:"DRONE_POOL_CREATE_BUDGET" envDefault:"0" help:"creates within an hour that never served a build, at most; what stops an endless making and destroying; 0: three times DRONE_POOL_MAX"`
 	CapacityBuffer    int           `env:"DRONE_CAPACITY_BUFFER" envDefault:"0" help:"builds for which there is to be room beyond the demand"`
 

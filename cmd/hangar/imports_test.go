@@ -29,6 +29,7 @@ var (
 		"hangar/reconciler/pools":                   {"hangar/state", "hangar/tfmodules"},
 		"hangar/reconciler/certs":                   {},
 		"hangar/reconciler/backup":                  {"hangar/state"},
+		"hangar/reconciler/replay":                  {"hangar/state", "hangar/reconciler/scale", "hangar/reconciler/chart"},
 		"hangar/reconciler/check":                   {"hangar/state"},
 		"hangar/reconciler/api":                     {"hangar/state", "hangar/templates", "hangar/reconciler/session", "hangar/reconciler/chart", "hangar/reconciler/history"},
 		"hangar/reconciler/session":                 {},

@@ -73,7 +73,8 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 			}
 			return errors.Join(missing...)
 		},
-		Env: c.TerraformEnv,
+		Billed: c.billed(environ),
+		Env:    c.TerraformEnv,
 		Has: func(name string) error {
 			if _, set := environ[name]; !set {
 				return fmt.Errorf("env: hangar has no variable %s that it could pass on", name)
@@ -82,6 +83,20 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 		},
 		Agent: a.digest,
 	}
+}
+
+// billed is what the providers of modules bill in: what counts unless the user
+// says when servers may leave.
+func (c Config) billed(environ map[string]string) map[string]time.Duration {
+	for _, name := range []string{"DRONE_POOL_MIN_AGE", "DRONE_POOL_IDLE", "DRONE_POOL_BILLING_PERIOD"} {
+		if environ[name] != "" {
+			return nil
+		}
+	}
+	if c.PacketBilling != "hourly" {
+		return nil
+	}
+	return map[string]time.Duration{"packet": time.Hour}
 }
 
 // packetSettings are what all places of the module packet have in common.

@@ -239,6 +239,9 @@ func (r *reader) pool(block *hclsyntax.Block, s poolShape) pool {
 	r.money(block, s, &p)
 	r.schedules(block, s, &p)
 	r.candidates(block, s, &p)
+	if s.Idle == nil && s.MinAge == nil && s.Billing == nil {
+		r.env.paid(&p.Pool)
+	}
 	return p
 }
 

@@ -489,3 +489,54 @@ pool "a" {
 		}
 	}
 }
+
+// Servers stay as long as they are paid for, where nobody says otherwise.
+func TestBilledByTheHour(t *testing.T) {
+	e := environment()
+	e.Billed = map[string]time.Duration{"packet": time.Hour}
+	one, err := e.One()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := mine(t, t.TempDir(), "mine")
+	set, err := Parse([]byte(`
+pool "paid" {}
+pool "idle" { idle = "5m" }
+pool "age" { min_age = "5m" }
+pool "billing" { billing = "0s" }
+pool "own" {
+  module   = "`+folder+`"
+  settings = { size = "s" }
+}
+pool "mixed" {
+  candidate {
+    facility = "ewr1"
+    plan     = "small"
+  }
+  candidate {
+    module = "`+folder+`"
+    size   = "s"
+  }
+}
+`), "pools.hcl", e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	for _, tt := range []struct {
+		pool          state.Pool
+		billing, idle time.Duration
+	}{
+		{one.At(at).Pool("default"), time.Hour, 0},
+		{set.At(at).Pool("paid"), time.Hour, 0},
+		{set.At(at).Pool("idle"), 0, 5 * time.Minute},
+		{set.At(at).Pool("age"), 0, 10 * time.Minute},
+		{set.At(at).Pool("billing"), 0, 10 * time.Minute},
+		{set.At(at).Pool("own"), 0, 10 * time.Minute},
+		{set.At(at).Pool("mixed"), 0, 10 * time.Minute},
+	} {
+		if tt.pool.BillingPeriod != tt.billing || tt.pool.Idle != tt.idle {
+			t.Errorf("pool %s: billing %s, idle %s; want %s, %s", tt.pool.Name, tt.pool.BillingPeriod, tt.pool.Idle, tt.billing, tt.idle)
+		}
+	}
+}

@@ -72,6 +72,9 @@ type Environment struct {
 	// whether there is such a variable, and whether it may be passed on.
 	Env []string
 	Has func(name string) error
+	// Billed is what the providers of modules bill in, by the module's name, unless
+	// the environment says itself when servers may leave.
+	Billed map[string]time.Duration
 	// Agent is a digest of all that the agent on a server of the pool is told.
 	Agent func(p state.Pool) string
 }
@@ -87,8 +90,26 @@ func (e Environment) One() (*Set, error) {
 	if p.Candidates, err = b.standard(p.Pool, m, nil); err != nil {
 		return nil, err
 	}
+	e.paid(&p.Pool)
 	b.set.pools = []pool{p}
 	return &b.set, nil
+}
+
+// paid has the servers of a pool that does not say when they may leave stay as long
+// as they are paid for, however idle: they cost no more, and more builds find
+// them. All of its candidates must be billed alike.
+func (e Environment) paid(p *state.Pool) {
+	var period time.Duration
+	for i, c := range p.Candidates {
+		if billed := e.Billed[c.Provider]; i == 0 || billed == period {
+			period = billed
+			continue
+		}
+		return
+	}
+	if period > 0 {
+		p.BillingPeriod, p.Idle = period, 0
+	}
 }
 
 // standard are the candidates of a pool that names none itself: those of the

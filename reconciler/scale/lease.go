@@ -7,6 +7,13 @@ import (
 	"hangar/state"
 )
 
+// MayLeave is the earliest instant, from at on, at which the pool's rules let a
+// server go that has been idle since IdleSince, demand and minimum aside.
+func MayLeave(s state.Server, p state.Pool, at time.Time) time.Time {
+	t, _ := lease(&s, first(s.IdleSince, at), &p, at)
+	return t
+}
+
 // mayLeave is the earliest instant, from at on, at which the pool's rules let
 // an idle server go: it has been idle for Idle, is MinAge old, and, where there
 // is a billing period, is in the closing minutes of a paid one.
