@@ -41,7 +41,7 @@ func (r *Reconciler) changes(d state.Decision, roster state.Roster, snap state.S
 		}
 		pool := roster.Pool(pd.Pool)
 		candidate := pool.Candidates[slices.IndexFunc(pool.Candidates, func(k state.Candidate) bool { return k.Name == pd.Candidate })]
-		stacks, servers := place(pool, candidate, pd.Create, r.StackSize, snap, d.At)
+		stacks, servers := place(pool, candidate, pd.Create, r.stackSize(pd.Create), snap, d.At)
 		for i := range servers {
 			servers[i].Reason = pd.Reason
 		}
@@ -54,6 +54,16 @@ func (r *Reconciler) changes(d state.Decision, roster state.Roster, snap state.S
 // drains says whether a server is on its way out, so that its reason tells what
 // it waits for.
 func drains(s state.Server) bool { return s.Phase == state.Shutdown || s.Phase == state.Failed }
+
+// smallStack is how many servers go into one stack before more are of use.
+const smallStack = 25
+
+// stackSize is how many of n new servers go into a stack: few stacks are planned and
+// applied in less time, and with less memory, than many, but processors should not
+// wait for one.
+func (r *Reconciler) stackSize(n int) int {
+	return min(r.StackSize, max(smallStack, (n+r.Spread-1)/r.Spread))
+}
 
 // place names n new servers and puts them into stacks of the candidate: first
 // into open ones, whose preparation has not begun, then into as few new ones

@@ -34,7 +34,7 @@ func (r *Reconciler) Create(ctx context.Context, pool, by string) (state.Server,
 		if why := scale.Full(scale.Observation{At: at, Servers: snap.Servers, Backoffs: snap.Backoffs, Spent: snap.Spent, Max: roster.Max}, roster.Pools, p.Name); why != "" {
 			return state.Changes{}, state.Errorf(state.Conflict, "pool %s: %s; raise it (DRONE_POOL_MAX, or the pools file), or destroy a server first", p.Name, why)
 		}
-		stacks, servers := place(p, scale.Candidate(p, snap.Backoffs, at), 1, r.StackSize, snap, at)
+		stacks, servers := place(p, scale.Candidate(p, snap.Backoffs, at), 1, r.stackSize(1), snap, at)
 		servers[0].Ordered, servers[0].Reason = true, "asked for by an admin"
 		made = servers[0]
 		order := &state.Order{Kind: state.OrderedServer, Server: made.Name, By: by, Reason: made.Reason}

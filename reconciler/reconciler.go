@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,7 @@ type Reconciler struct {
 	Records   Records
 	Pools     Pools
 	StackSize int           // servers in a stack, at most
+	Spread    int           // stacks over which a burst is spread, unless they would be small
 	SSH       bool          // machines are reached
 	Grace     time.Duration // see scale.Observation
 	Overdue   time.Duration // see scale.Observation
@@ -74,7 +76,7 @@ type Reconciler struct {
 func New(queue Queue, records Records, pools Pools) *Reconciler {
 	return &Reconciler{
 		Queue: queue, Records: records, Pools: pools,
-		StackSize: 25, Interval: 10 * time.Second, Gap: 100 * time.Millisecond, Grace: 2 * time.Minute, Overdue: time.Hour,
+		StackSize: 100, Spread: max(2, runtime.NumCPU()), Interval: 10 * time.Second, Gap: 100 * time.Millisecond, Grace: 2 * time.Minute, Overdue: time.Hour,
 		Now: time.Now, Log: slog.Default(), Committed: func() {},
 		QueueRead: func() {}, Decided: func([]state.Stage, []state.Server, state.Decision) {}, Ended: func(state.Run, state.Finish) {},
 		wake: make(chan struct{}, 1),

@@ -123,7 +123,7 @@ type Config struct {
 	TerraformBinary     string   `env:"DRONE_TERRAFORM_BINARY" help:"terraform (1.7 or newer) or tofu (1.8 or newer); found on PATH, else installed"`
 	TerraformVersion    string   `env:"DRONE_TERRAFORM_VERSION" envDefault:"1.11.4" help:"version of terraform that is installed where none is found"`
 	TerraformMirror     string   `env:"DRONE_TERRAFORM_MIRROR" help:"folder with a filesystem mirror of providers; nothing is downloaded then"`
-	TerraformStackSize  int      `env:"DRONE_TERRAFORM_STACK_SIZE" envDefault:"25" help:"servers in one Terraform state, at most"`
+	TerraformStackSize  int      `env:"DRONE_TERRAFORM_STACK_SIZE" envDefault:"100" help:"servers in one Terraform state, at most; more than 25 only where many are made at once"`
 	TerraformMaxApplies int      `env:"DRONE_TERRAFORM_MAX_APPLIES" envDefault:"0" help:"applies at once that create, and as many that destroy; 0: by the memory that is free"`
 	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for the approval of an admin: auto (none), destroys (those that destroy servers) or all (those that create or destroy any)"`
 	TerraformEnv        []string `env:"DRONE_TERRAFORM_ENV" help:"names of environment variables passed on to terraform"`

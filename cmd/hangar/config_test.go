@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 		{"https", []any{c.secure(), c.HTTPProto, c.HTTPRoot}, []any{false, "http", "/"}},
 		{"logs", []any{c.LogsDebug, c.LogsTrace, c.LogsPretty}, []any{false, false, false}},
 		{"pages", []any{c.UIUsername, c.UIPassword, c.UIRealm}, []any{"", "", "Autoscaler"}},
-		{"stack size", c.TerraformStackSize, 25},
+		{"stack size", c.TerraformStackSize, 100},
 		{"keep", c.Keep, 30 * 24 * time.Hour},
 		{"grace", c.ShutdownGrace, 10 * time.Minute},
 		{"database", c.databasePath(), "data/database.sqlite"},

@@ -80,6 +80,7 @@ type API struct {
 	Pages *Pages // the pages at /ui; nil: there are none
 
 	store   Store
+	servers listed
 	control Control
 	auditor Auditor
 	gate    Gate
@@ -124,7 +125,7 @@ func (a *API) engine() *gin.Engine {
 
 // routes adds what wants the token of an admin.
 func (a *API) routes(api *gin.RouterGroup) {
-	get(api, "/servers", a.reply(a.listServers))
+	get(api, "/servers", a.listServers)
 	api.POST("/servers", a.reply(a.createServer))
 	get(api, "/servers/:name", a.reply(a.showServer))
 	get(api, "/servers/:name/logs", a.showLogs)

@@ -1,10 +1,15 @@
 package api
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,4 +110,86 @@ func BenchmarkPages(b *testing.B) {
 			b.ReportMetric(float64(size)/1000, "kB")
 		})
 	}
+}
+
+// The list of servers is made once for all who ask, and anew for whoever asks after
+// something was committed.
+func TestServersAreListedAnew(t *testing.T) {
+	store := crowd(t)
+	var l listed
+	read := func() string {
+		t.Helper()
+		text, err := l.read(t.Context(), store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	before := read()
+	if again, err := l.read(t.Context(), store); err != nil || &again[0] != &l.text[0] || string(again) != before {
+		t.Errorf("made again though nothing has changed: %v", err)
+	}
+	if err := store.SetPaused(t.Context(), true, "octocat", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.read(t.Context(), store); err != nil || l.at != store.Writes() {
+		t.Errorf("not made anew after something was committed: %v", err)
+	}
+	if err := store.Progress(t.Context(), "agent-00000050", state.Progress{Action: "create", Elapsed: 7 * time.Second}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l.made = l.made.Add(-time.Second)
+	if after := read(); !strings.Contains(after, `"progress":{"action":"create","elapsed":7}`) {
+		t.Error("progress of a second ago is not told")
+	}
+}
+
+// BenchmarkServers is GET /api/servers of 1,000 servers that are and as many that
+// are gone, by many at once, while the progress of servers is recorded 20 times a
+// second, and a decision 5 times.
+func BenchmarkServers(b *testing.B) {
+	store := crowd(b)
+	r, _ := pooled()
+	r.admins = map[string]string{token: "octocat"}
+	handler := New(store, r.world, auditor{r.world}, r.world).Handler()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				_ = store.Progress(context.Background(), "agent-00000050", state.Progress{Action: "create", Elapsed: time.Duration(n) * time.Second}, time.Now())
+				if n%4 == 0 {
+					_ = store.Commit(context.Background(), state.Changes{At: time.Now(), Decision: &state.Decision{At: time.Now()}})
+				}
+			}
+		}
+	}()
+	var mu sync.Mutex
+	var took []time.Duration
+	b.RunParallel(func(pb *testing.PB) {
+		var own []time.Duration
+		for pb.Next() {
+			began := time.Now()
+			asked := httptest.NewRequest(http.MethodGet, "/api/servers", nil)
+			asked.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, asked)
+			if w.Code != http.StatusOK {
+				b.Error(w.Code, w.Body)
+				return
+			}
+			own = append(own, time.Since(began))
+		}
+		mu.Lock()
+		took = append(took, own...)
+		mu.Unlock()
+	})
+	slices.Sort(took)
+	b.ReportMetric(float64(len(took))/b.Elapsed().Seconds(), "requests/s")
+	b.ReportMetric(took[(len(took)*99+99)/100-1].Seconds()*1000, "ms-p99")
 }

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -16,6 +19,9 @@ type ServerStore interface {
 	Server(ctx context.Context, name string) (state.Server, error)
 	// Servers returns all servers that are kept, stopped ones included.
 	Servers(ctx context.Context) ([]state.Server, error)
+	// Writes counts what was committed: as long as it is the same, so is all that
+	// is read, but for the progress of servers.
+	Writes() uint64
 }
 
 // server is a server as drone/autoscaler answers it and drone-go reads it
@@ -115,8 +121,25 @@ func unix(t time.Time) int64 {
 	return t.Unix()
 }
 
-func (a *API) listServers(c *gin.Context) (any, error) {
-	servers, err := a.store.Servers(c.Request.Context())
+// listed is the list of all servers as it is answered, which is asked for by many
+// and of a thousand servers takes a while to make. What it tells of progress may be
+// a second old.
+type listed struct {
+	mu   sync.Mutex // one makes it, the others wait
+	text []byte     // nil: it was never made
+	at   uint64     // of Writes
+	made time.Time
+}
+
+func (l *listed) read(ctx context.Context, store ServerStore) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := store.Writes() // what is committed from here on makes it old
+	if l.text != nil && l.at == at && time.Since(l.made) < time.Second {
+		return l.text, nil
+	}
+	made := time.Now()
+	servers, err := store.Servers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +147,20 @@ func (a *API) listServers(c *gin.Context) (any, error) {
 	for i, s := range servers {
 		out[i] = newServer(s)
 	}
-	return out, nil
+	text, err := json.Marshal(out)
+	if err == nil {
+		l.text, l.at, l.made = text, at, made
+	}
+	return text, err
+}
+
+func (a *API) listServers(c *gin.Context) {
+	text, err := a.servers.read(c.Request.Context(), a.store)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Data(http.StatusOK, "application/json; charset=utf-8", text)
 }
 
 func (a *API) showServer(c *gin.Context) (any, error) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ const token = "s3cr3t-t0k3n"
 
 // world is a store, a reconciler and a Drone in one, held in memory.
 type world struct {
+	reads atomic.Uint64
+
 	mu          sync.Mutex
 	servers     []state.Server
 	stacks      []state.Stack
@@ -69,6 +72,9 @@ func (w *world) server(name string) (state.Server, bool) {
 	}
 	return state.Server{}, false
 }
+
+// Writes is another number each time: nothing is the same for long here.
+func (w *world) Writes() uint64 { return w.reads.Add(1) }
 
 func (w *world) Servers(context.Context) (all []state.Server, err error) {
 	err = w.locked(func() { all = slices.Clone(w.servers) })

@@ -43,7 +43,7 @@ type stream struct {
 
 func newStream(resource string, mask masker) *stream {
 	return &stream{
-		events:   make(chan state.ApplyEvent, 1024), // more than 25 servers tell in half an hour at once
+		events:   make(chan state.ApplyEvent, 1024), // more than a hundred servers tell at once
 		resource: resource,
 		mask:     mask,
 		told:     map[state.Diagnostic]bool{},

@@ -189,7 +189,7 @@ func addBackoff(t tx, b state.Backoff) error {
 // Progress records what terraform is doing to a server. News older than the
 // server's phase, or of one that is gone, is dropped.
 func (s *Store) Progress(ctx context.Context, server string, p state.Progress, at time.Time) error {
-	return s.write(ctx, "record the progress of server "+server, func(t tx) error {
+	return s.note(ctx, "record the progress of server "+server, func(t tx) error {
 		return t.do(`UPDATE servers SET progress_action = ?2, progress_elapsed = ?3
 			WHERE name = ?1 AND phase <> 'stopped' AND updated <= ?4`,
 			server, p.Action, p.Elapsed.Microseconds(), micros(at))

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver
@@ -33,6 +34,7 @@ type Store struct {
 	path   string
 	writer *sql.DB // one connection; nil in a Store that only reads
 	reader *sql.DB
+	writes atomic.Uint64
 }
 
 // Open opens the database for reading and writing. It makes the file (0600)

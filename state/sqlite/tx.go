@@ -16,11 +16,22 @@ type tx struct {
 // write runs do in a transaction that is committed when it returns nil, and
 // leaves no trace otherwise.
 func (s *Store) write(ctx context.Context, what string, do func(tx) error) error {
+	err := s.note(ctx, what, do)
+	s.writes.Add(1) // also where it is not known whether it was committed
+	return err
+}
+
+// note is write for what nobody has to see at once: Writes does not count it.
+func (s *Store) note(ctx context.Context, what string, do func(tx) error) error {
 	if s.writer == nil {
 		return state.Errorf(state.Invalid, "%s: database %s is open for reading only", what, s.path)
 	}
 	return s.explain(what, transact(ctx, s.writer, do))
 }
+
+// Writes counts the transactions that may have changed something: as long as it is
+// the same, so is all that is read, but for the progress of servers.
+func (s *Store) Writes() uint64 { return s.writes.Load() }
 
 // read runs do in a transaction that sees one state of the database.
 func (s *Store) read(ctx context.Context, what string, do func(tx) error) error {
