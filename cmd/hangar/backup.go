@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
 	"hangar/reconciler/backup"
 	"hangar/state"
 	"hangar/state/sqlite"
@@ -39,6 +41,9 @@ func (c backupCommand) Run(p *program) error {
 	}
 	defer h.Close()
 	if c.File == "-" {
+		if f, ok := p.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			return errors.New("standard output is a terminal: name a file, or send it on, as in hangar backup - > hangar.tar.gz")
+		}
 		m, err := writeBackup(p.ctx, cfg, h.Store, p.stdout)
 		if err == nil {
 			fmt.Fprintln(p.stderr, c.told(m))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -215,5 +216,27 @@ func TestBackupAndRestoreRefuse(t *testing.T) {
 	}
 	if _, err := w.command(t, nil, "restore", file); err != nil {
 		t.Errorf("after all that: %v", err)
+	}
+	if entries, err := os.ReadDir(w.data); err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == restoring }) {
+		t.Errorf("the folder of the restore is left: %v, %v", entries, err)
+	}
+}
+
+// A restore that was killed before the records were in place leaves no folder in
+// which hangar would begin anew and forget its machines.
+func TestServeRefusesHalfARestore(t *testing.T) {
+	w := newWorld(t, simulator.Config{}, quick)
+	if err := w.serve(t).stop(); err != nil {
+		t.Fatal(err)
+	}
+	half := filepath.Join(w.data, restoring)
+	if err := errors.Join(os.Mkdir(half, 0o700), os.Rename(filepath.Join(w.data, "database.sqlite"), filepath.Join(half, backup.Database))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.command(t, nil, "serve"); err == nil || !strings.Contains(err.Error(), "did not end: empty the folder, and restore again") {
+		t.Errorf("serve: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(w.data, "database.sqlite")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it began anew: %v", err)
 	}
 }

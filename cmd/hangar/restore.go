@@ -26,7 +26,7 @@ func (restoreCommand) Help() string {
 What happened after the backup is found at the next start of hangar serve, before anything is created or destroyed: the machines of every stack are looked for. Those that were made since, and that no record knows, are held until you have said what becomes of them: hangar audit --adopt or --destroy.`
 }
 
-func (c restoreCommand) Run(p *program) (err error) {
+func (c restoreCommand) Run(p *program) error {
 	cfg, err := parseSettings(p.environ, databaseSettings)
 	if err != nil {
 		return err
@@ -49,26 +49,39 @@ func (c restoreCommand) Run(p *program) (err error) {
 		return err
 	}
 	// Within the data folder: what is in it can be renamed to its place.
-	scratch, err := os.MkdirTemp(cfg.Data, ".restore-")
-	if err != nil {
+	scratch := filepath.Join(cfg.Data, restoring)
+	if err := os.Mkdir(scratch, 0o700); err != nil {
 		return fmt.Errorf("make a folder for what is restored: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	m, err := backup.Extract(in, scratch)
 	if err != nil {
-		return fmt.Errorf("restore %s: %w", c.File, err)
+		return errors.Join(fmt.Errorf("restore %s: %w", c.File, err), os.RemoveAll(scratch))
 	}
 	if err := c.prepare(p, m, filepath.Join(scratch, backup.Database)); err != nil {
-		return err
+		return errors.Join(err, os.RemoveAll(scratch))
 	}
 	if err := settleIn(cfg, scratch); err != nil {
-		return fmt.Errorf("restore %s: %w; empty the data folder %s before you try again", c.File, err, cfg.Data)
+		return fmt.Errorf("restore %s: %w; %w", c.File, err, unfinishedRestore(cfg.Data))
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s is restored to %s: installation %s as of %s, written by hangar %s.\n"+
 		"hangar serve looks for all its machines before it creates or destroys any. Those that no record knows are held: see hangar audit.\n"+
 		"The installation that the backup is of must not run any more, anywhere.\n",
 		c.File, cfg.Data, m.Instance, m.At.Local().Format(time.DateTime), m.Hangar)
 	return err
+}
+
+// restoring is the folder, in the data folder, of a restore that has not ended. The
+// records leave it last.
+const restoring = ".restore"
+
+// unfinishedRestore says what to do about a data folder in which a restore did not
+// end; nil: none did not. To begin there without the records would be to forget
+// every machine.
+func unfinishedRestore(data string) error {
+	if _, err := os.Lstat(filepath.Join(data, restoring, backup.Database)); err != nil {
+		return nil
+	}
+	return fmt.Errorf("a restore to the data folder %s did not end: empty the folder, and restore again", data)
 }
 
 // empty says why nothing can be restored to a data folder: something is in it, or
@@ -128,7 +141,10 @@ func settleIn(cfg Config, scratch string) error {
 	if err != nil { // perhaps on another file system
 		err = copyFile(filepath.Join(scratch, backup.Database), target)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(scratch)
 }
 
 func copyFile(from, to string) error {

@@ -127,6 +127,9 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 		}
 	}()
 
+	if err := unfinishedRestore(cfg.Data); err != nil {
+		return nil, err
+	}
 	store, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return nil, err

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +36,12 @@ func upgrade(t *testing.T, folder string) {
 	w := newWorld(t, simulator.Config{
 		ServerToken: "upgrade-admin-token", RPCSecret: "upgrade-rpc-secret", APIKey: "upgrade-api-key", ProjectID: "93125c2a-8b78-4d4f-a3c4-7367d6b7cca8",
 	}, quick)
-	unfold(t, folder, w.data)
+	for name, content := range unpack(t, folder) {
+		file := filepath.Join(w.data, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var devices []simulator.Device
 	content, err := os.ReadFile(filepath.Join(w.data, "devices.json"))
 	if err != nil || json.Unmarshal(content, &devices) != nil || len(devices) != 3 {
@@ -83,40 +85,5 @@ func upgrade(t *testing.T, folder string) {
 	until(t, "all of them go", 90*time.Second, func() bool { return w.Stats().Alive == 0 })
 	if n := len(w.requests()); n != 0 {
 		t.Errorf("%d machines were ordered", n)
-	}
-}
-
-// unfold unpacks a tar.gz of a test's into a folder.
-func unfold(t *testing.T, file, folder string) {
-	t.Helper()
-	packed, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	plain, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for in := tar.NewReader(plain); ; {
-		header, err := in.Next()
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := filepath.Join(folder, header.Name)
-		if header.Typeflag == tar.TypeDir {
-			err = os.MkdirAll(name, 0o700)
-		} else {
-			var content []byte
-			if content, err = io.ReadAll(in); err == nil {
-				err = os.WriteFile(name, content, 0o600)
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hangar/state"
@@ -71,7 +72,14 @@ func restoredStack(t tx, stack string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !found {
+	creates := pending
+	if found {
+		begun, err := oneRun(t, run)
+		if err != nil {
+			return err
+		}
+		creates = slices.Compact(slices.Sorted(slices.Values(append(creates, begun.Creates...))))
+	} else {
 		of, err := oneStack(t, stack)
 		if err != nil {
 			return err
@@ -80,7 +88,7 @@ func restoredStack(t tx, stack string, now time.Time) error {
 			return err
 		}
 	}
-	if err := t.do("UPDATE runs SET phase = 'applying', applying = ?2, creates = ?3 WHERE id = ?1", run, micros(now), asJSON{pending}); err != nil {
+	if err := t.do("UPDATE runs SET phase = 'applying', applying = ?2, creates = ?3 WHERE id = ?1", run, micros(now), asJSON{creates}); err != nil {
 		return err
 	}
 	for _, server := range pending {
