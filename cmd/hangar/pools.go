@@ -73,7 +73,7 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 			}
 			return errors.Join(missing...)
 		},
-		Billed: c.billed(environ),
+		Billed: billed(environ),
 		Env:    c.TerraformEnv,
 		Has: func(name string) error {
 			if _, set := environ[name]; !set {
@@ -85,18 +85,20 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 	}
 }
 
-// billed is what the providers of modules bill in: what counts unless the user
-// says when servers may leave.
-func (c Config) billed(environ map[string]string) map[string]time.Duration {
+// billed tells what servers are billed in; nil where the user says when they may
+// leave.
+func billed(environ map[string]string) func(state.Candidate) time.Duration {
 	for _, name := range []string{"DRONE_POOL_MIN_AGE", "DRONE_POOL_IDLE", "DRONE_POOL_BILLING_PERIOD"} {
 		if environ[name] != "" {
 			return nil
 		}
 	}
-	if c.PacketBilling != "hourly" {
-		return nil
+	return func(k state.Candidate) time.Duration {
+		if k.Provider == "packet" && k.Settings["billing_cycle"] == "hourly" {
+			return time.Hour
+		}
+		return 0
 	}
-	return map[string]time.Duration{"packet": time.Hour}
 }
 
 // packetSettings are what all places of the module packet have in common.

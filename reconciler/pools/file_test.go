@@ -493,7 +493,12 @@ pool "a" {
 // Servers stay as long as they are paid for, where nobody says otherwise.
 func TestBilledByTheHour(t *testing.T) {
 	e := environment()
-	e.Billed = map[string]time.Duration{"packet": time.Hour}
+	e.Billed = func(k state.Candidate) time.Duration {
+		if k.Provider == "packet" && k.Settings["billing_cycle"] != "monthly" {
+			return time.Hour
+		}
+		return 0
+	}
 	one, err := e.One()
 	if err != nil {
 		t.Fatal(err)
@@ -504,6 +509,7 @@ pool "paid" {}
 pool "idle" { idle = "5m" }
 pool "age" { min_age = "5m" }
 pool "billing" { billing = "0s" }
+pool "monthly" { settings = { billing_cycle = "monthly" } }
 pool "own" {
   module   = "`+folder+`"
   settings = { size = "s" }
@@ -532,6 +538,7 @@ pool "mixed" {
 		{set.At(at).Pool("idle"), 0, 5 * time.Minute},
 		{set.At(at).Pool("age"), 0, 10 * time.Minute},
 		{set.At(at).Pool("billing"), 0, 10 * time.Minute},
+		{set.At(at).Pool("monthly"), 0, 10 * time.Minute},
 		{set.At(at).Pool("own"), 0, 10 * time.Minute},
 		{set.At(at).Pool("mixed"), 0, 10 * time.Minute},
 	} {

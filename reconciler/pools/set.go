@@ -72,9 +72,9 @@ type Environment struct {
 	// whether there is such a variable, and whether it may be passed on.
 	Env []string
 	Has func(name string) error
-	// Billed is what the providers of modules bill in, by the module's name, unless
+	// Billed is what servers of a candidate are billed in; 0: it is not known. Nil:
 	// the environment says itself when servers may leave.
-	Billed map[string]time.Duration
+	Billed func(state.Candidate) time.Duration
 	// Agent is a digest of all that the agent on a server of the pool is told.
 	Agent func(p state.Pool) string
 }
@@ -99,15 +99,12 @@ func (e Environment) One() (*Set, error) {
 // as they are paid for, however idle: they cost no more, and more builds find
 // them. All of its candidates must be billed alike.
 func (e Environment) paid(p *state.Pool) {
-	var period time.Duration
-	for i, c := range p.Candidates {
-		if billed := e.Billed[c.Provider]; i == 0 || billed == period {
-			period = billed
-			continue
-		}
+	if e.Billed == nil || len(p.Candidates) == 0 {
 		return
 	}
-	if period > 0 {
+	period := e.Billed(p.Candidates[0])
+	alike := !slices.ContainsFunc(p.Candidates, func(c state.Candidate) bool { return e.Billed(c) != period })
+	if alike && period > 0 {
 		p.BillingPeriod, p.Idle = period, 0
 	}
 }
