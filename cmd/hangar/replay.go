@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"hangar/reconciler/drone"
 	"hangar/reconciler/replay"
 	"hangar/reconciler/scale"
-	"hangar/state"
 )
 
 type replayCommand struct {
@@ -100,8 +98,13 @@ func (c replayCommand) prepare(p *program) ([]replay.Setup, error) {
 		}
 		machines.Boot = append(machines.Boot, d)
 	}
-	if c.Fail < 0 || c.Fail >= 1 {
+	switch {
+	case c.Fail < 0 || c.Fail >= 1:
 		return nil, fmt.Errorf("--fail=%g: want a share from 0 up to, not including, 1", c.Fail)
+	case c.Days < 1 || c.PerDay < 1:
+		return nil, errors.New("--days and --per-day: want 1 or more")
+	case c.Billed < 0 || c.Goal < 0 || c.Price < 0:
+		return nil, errors.New("--billed, --goal and --price: want 0 or more")
 	}
 	environ := maps.Clone(p.environ)
 	for name, value := range map[string]string{ // nobody is asked
@@ -124,7 +127,7 @@ func (c replayCommand) prepare(p *program) ([]replay.Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := replay.Setup{Name: "as set", Policy: scale.Decide, Pools: priced{source, c.Price}, Scheduled: cfg.PoolsFile != "", Interval: cfg.Interval, Machines: machines}
+	base := replay.Setup{Name: "as set", Policy: scale.Decide, Pools: replay.Changed{Pools: source, Change: priced(c.Price)}, Scheduled: cfg.PoolsFile != "", Interval: cfg.Interval, Machines: machines}
 	setups := []replay.Setup{base}
 	for _, text := range c.Set {
 		s, err := changed(base, text)
@@ -148,9 +151,6 @@ func (c replayCommand) trace(p *program) (trace []replay.Stage, err error) {
 	case c.Trace == "":
 		return nil, errors.New("name a file with a trace, or steady, daily or bursts for one that is made up; or --from-drone (see hangar replay --help)")
 	case slices.Contains(replay.Shapes, c.Trace):
-		if c.Days < 1 || c.PerDay < 1 {
-			return nil, errors.New("--days and --per-day: want 1 or more")
-		}
 		trace = replay.Make(c.Trace, c.Days, c.PerDay, c.Seed)
 	case c.Trace == "-":
 		trace, err = replay.Read(os.Stdin)
@@ -200,121 +200,6 @@ func (c replayCommand) history(p *program) ([]replay.Stage, error) {
 		})
 	}
 	return trace, nil
-}
-
-// priced are pools whose candidates cost something.
-type priced struct {
-	replay.Pools
-	price float64
-}
-
-// At implements replay.Pools.
-func (p priced) At(t time.Time) state.Roster {
-	roster := p.Pools.At(t)
-	roster.Pools = slices.Clone(roster.Pools)
-	for i := range roster.Pools {
-		candidates := slices.Clone(roster.Pools[i].Candidates)
-		for j := range candidates {
-			if candidates[j].Price == 0 {
-				candidates[j].Price = p.price
-			}
-		}
-		roster.Pools[i].Candidates = candidates
-	}
-	return roster
-}
-
-// altered are pools of which some settings are others.
-type altered struct {
-	replay.Pools
-	change []func(*state.Pool)
-}
-
-// At implements replay.Pools.
-func (a altered) At(t time.Time) state.Roster {
-	roster := a.Pools.At(t)
-	roster.Pools = slices.Clone(roster.Pools)
-	for i := range roster.Pools {
-		for _, change := range a.change {
-			change(&roster.Pools[i])
-		}
-	}
-	return roster
-}
-
-// changed is the setup with other settings: name=value,pool.name=value.
-func changed(base replay.Setup, text string) (replay.Setup, error) {
-	base.Name = text
-	to := altered{Pools: base.Pools}
-	for _, one := range strings.Split(text, ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(one), "=")
-		if !ok {
-			return base, fmt.Errorf("want name=value, as in max=8")
-		}
-		if name == "interval" {
-			d, err := time.ParseDuration(value)
-			if err != nil || d <= 0 {
-				return base, fmt.Errorf("interval=%s: want a duration such as 10s", value)
-			}
-			base.Interval = d
-			continue
-		}
-		pool, setting, one := strings.Cut(name, ".")
-		if !one {
-			pool, setting = "", name
-		}
-		roster := base.Pools.At(time.Now())
-		if one && roster.Pool(pool).Name == "" {
-			if pool != "pool" { // any
-				return base, fmt.Errorf("there is no pool %s", pool)
-			}
-			pool = ""
-		}
-		change, err := poolSetting(setting, value)
-		if err != nil {
-			return base, err
-		}
-		to.change = append(to.change, func(p *state.Pool) {
-			if pool == "" || p.Name == pool {
-				change(p)
-			}
-		})
-	}
-	base.Pools = to
-	for _, p := range to.At(time.Now()).Pools {
-		if p.Min > p.Max || p.Concurrency < 1 || p.Max < 1 {
-			return base, fmt.Errorf("pool %s: a minimum of %d, a maximum of %d and a concurrency of %d do not go together", p.Name, p.Min, p.Max, p.Concurrency)
-		}
-	}
-	return base, nil
-}
-
-// poolSetting is how one setting changes a pool.
-func poolSetting(name, value string) (func(*state.Pool), error) {
-	numbers := map[string]func(*state.Pool) *int{
-		"min": func(p *state.Pool) *int { return &p.Min }, "max": func(p *state.Pool) *int { return &p.Max },
-		"buffer": func(p *state.Pool) *int { return &p.Buffer }, "concurrency": func(p *state.Pool) *int { return &p.Concurrency },
-		"create_budget": func(p *state.Pool) *int { return &p.CreateBudget },
-	}
-	durations := map[string]func(*state.Pool) *time.Duration{
-		"idle": func(p *state.Pool) *time.Duration { return &p.Idle }, "min_age": func(p *state.Pool) *time.Duration { return &p.MinAge },
-		"billing": func(p *state.Pool) *time.Duration { return &p.BillingPeriod },
-	}
-	if of, ok := numbers[name]; ok {
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 0 {
-			return nil, fmt.Errorf("%s=%s: want a number", name, value)
-		}
-		return func(p *state.Pool) { *of(p) = n }, nil
-	}
-	if of, ok := durations[name]; ok {
-		d, err := time.ParseDuration(value)
-		if err != nil || d < 0 {
-			return nil, fmt.Errorf("%s=%s: want a duration such as 10m", name, value)
-		}
-		return func(p *state.Pool) { *of(p) = d }, nil
-	}
-	return nil, fmt.Errorf("there is no setting %s here: want min, max, buffer, concurrency, idle, min_age, billing, create_budget or interval", name)
 }
 
 // replayed is what a replay answers.

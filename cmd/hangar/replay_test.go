@@ -77,6 +77,8 @@ func TestReplayRefuses(t *testing.T) {
 		{[]string{"steady", "--set", "idle=5"}, "idle=5: want a duration"},
 		{[]string{"steady", "--boot", "soon"}, "--boot=soon"},
 		{[]string{"steady", "--fail", "1"}, "--fail=1"},
+		{[]string{"--from-drone", "--days", "0"}, "--days"},
+		{[]string{"steady", "--goal=-1s"}, "--goal"},
 	} {
 		if out, err := replayOf(t, map[string]string{}, tt.args...); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%v: %v does not say %q\n%s", tt.args, err, tt.says, out)

@@ -74,5 +74,3 @@ func Autoscaler(o scale.Observation, pools []state.Pool) state.Decision {
 
 // AutoscalerInterval is how often drone/autoscaler decides unless it is set.
 const AutoscalerInterval = 5 * time.Minute
-
-func exp(x float64) float64 { return math.Exp(x) }

@@ -17,28 +17,10 @@ type Advice struct {
 	Result *Result `json:"result,omitempty"` // nil: nothing was found
 }
 
-// sized are pools of which one has other sizes.
-type sized struct {
-	Pools
-	pool             string
-	min, max, buffer int
-}
-
-// At implements Pools.
-func (s sized) At(t time.Time) state.Roster {
-	roster := s.Pools.At(t)
-	changed := append([]state.Pool(nil), roster.Pools...)
-	for i := range changed {
-		if p := &changed[i]; p.Name == s.pool {
-			p.Min, p.Max, p.Buffer, p.CreateBudget = s.min, s.max, s.buffer, max(p.CreateBudget, 3*s.max)
-		}
-	}
-	return state.Roster{Pools: changed}
-}
-
 // Recommend looks for the minimum, maximum and buffer of the pool with the most
 // stages with which 95% of all stages wait for no longer than goal, at the least
-// billed hours. The maximum is as many machines as are ever of use.
+// billed hours. The maximum is as many machines as were
+// ever there at once; a maximum of all pools together goes on counting.
 func Recommend(ctx context.Context, trace []Stage, setup Setup, goal time.Duration) (*Advice, error) {
 	counts := map[string]int{}
 	roster := setup.Pools.At(trace[0].At)
@@ -56,7 +38,11 @@ func Recommend(ctx context.Context, trace []Stage, setup Setup, goal time.Durati
 	}
 	try := func(min, max, buffer int, goal time.Duration, billed float64) (*Result, error) {
 		s := setup
-		s.Pools = sized{setup.Pools, busiest.Name, min, max, buffer}
+		s.Pools = Changed{setup.Pools, func(p *state.Pool) {
+			if p.Name == busiest.Name {
+				p.Min, p.Max, p.Buffer, p.CreateBudget = min, max, buffer, 3*max
+			}
+		}}
 		return run(ctx, trace, s, goal, billed)
 	}
 	unbounded, err := try(0, 1000, 0, 0, 0)
@@ -76,7 +62,7 @@ func Recommend(ctx context.Context, trace []Stage, setup Setup, goal time.Durati
 			}
 			if r != nil && r.Stuck == 0 && r.P95 <= goal.Seconds() && (billed == 0 || r.Billed < billed) {
 				billed = r.Billed
-				advice.Min, advice.Max, advice.Buffer, advice.Result = least, r.Most, machines*busiest.Concurrency, r
+				advice.Min, advice.Max, advice.Buffer, advice.Result = least, max(1, r.Most), machines*busiest.Concurrency, r
 				break // more only costs more
 			}
 		}

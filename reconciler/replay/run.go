@@ -5,57 +5,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"hangar/reconciler/scale"
 	"hangar/state"
 )
-
-// Pools tells which pools there are at an instant.
-type Pools interface {
-	At(t time.Time) state.Roster
-}
-
-// Setup is what a trace is replayed with.
-type Setup struct {
-	Name      string
-	Policy    Policy
-	Pools     Pools
-	Scheduled bool          // the pools change with the time of day
-	Interval  time.Duration // between reads of the queue
-	Always    bool          // the policy may decide otherwise although nothing has happened
-	Machines  Machines
-}
-
-// Machines is what machines are like.
-type Machines struct {
-	Boot   []time.Duration // from the order until builds run; each machine draws one of them
-	Fail   float64         // share of machines that fail instead, when they have taken that long
-	Billed time.Duration   // what is paid for is begun anew after so long; 0: by the second
-	Seed   uint64          // of the draws
-}
-
-const (
-	orderTime   = 2 * time.Second  // from a decision until its machines are ordered
-	drainTime   = time.Second      // until a runner without builds has ended
-	destroyTime = 10 * time.Second // until a machine is billed no more
-)
-
-// job is a stage of the trace on its way.
-type job struct {
-	stage state.Stage
-	runs  time.Duration
-	fits  map[string]bool // the pools that may run it
-	on    *machine        // nil: it waits
-	held  bool            // by its limit
-}
-
-// machine is a server with what the replay knows of it beyond its record.
-type machine struct {
-	record state.Server
-	load   int
-}
 
 // event is what happens at a time; those of one time happen in order.
 type event struct {
@@ -115,6 +69,14 @@ type replay struct {
 	result  *Result
 }
 
+// What a replay does next.
+const (
+	nothing = iota
+	arrival
+	happening
+	reading
+)
+
 // Run replays a trace, in the order of arrival, from its first stage until its
 // last one has run.
 func Run(ctx context.Context, trace []Stage, setup Setup) (*Result, error) {
@@ -135,36 +97,35 @@ func run(ctx context.Context, trace []Stage, setup Setup, goal time.Duration, bi
 	}
 	r.look()
 	r.want(r.start)
-	for i := 0; i < len(trace) || r.pending > 0 || len(r.jobs) > 0; {
-		if r.seq&0xffff == 0 && ctx.Err() != nil {
+	for i, steps := 0, 0; i < len(trace) || len(r.jobs) > 0; steps++ {
+		if steps&0xfff == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if r.goal > 0 && (r.late < 0 || r.billed > 0 && r.result.Billed >= r.billed) {
 			return nil, nil
 		}
-		at, what := time.Time{}, 0
+		at, what := time.Time{}, nothing
 		if i < len(trace) {
-			at, what = trace[i].At, 1
+			at, what = trace[i].At, arrival
 		}
-		if len(r.events) > 0 && (what == 0 || !r.events[0].at.After(at)) {
-			at, what = r.events[0].at, 2
+		if len(r.events) > 0 && (what == nothing || !r.events[0].at.After(at)) {
+			at, what = r.events[0].at, happening
 		}
-		if !r.next.IsZero() && (what == 0 || r.next.Before(at)) {
-			at, what = r.next, 3
+		if !r.next.IsZero() && (what == nothing || r.next.Before(at)) {
+			at, what = r.next, reading
 		}
-		if what == 0 {
+		if what == nothing {
 			r.result.Stuck = r.pending // nothing will ever run them
 			break
 		}
 		r.now = at
-		r.seq++
 		switch what {
-		case 1:
+		case arrival:
 			r.arrive(trace[i], int64(i+1))
 			i++
-		case 2:
+		case happening:
 			heap.Pop(&r.events).(event).do()
-		case 3:
+		case reading:
 			r.next = time.Time{}
 			if r.decide(); r.stuck(i == len(trace)) {
 				return r.finish(), nil
@@ -212,117 +173,6 @@ func (r *replay) look() {
 	r.buffered = false
 	for _, p := range r.roster.Pools {
 		r.buffered = r.buffered || p.Buffer > 0
-	}
-}
-
-func (r *replay) arrive(s Stage, id int64) {
-	j := &job{stage: s.stage(id), runs: s.Runs, fits: map[string]bool{}}
-	for _, p := range r.roster.Pools {
-		if scale.Matches(j.stage, p) {
-			j.fits[p.Name] = true
-		}
-	}
-	r.result.Stages++
-	if len(j.fits) == 0 {
-		r.result.Unmatched++
-		return
-	}
-	r.limited = r.limited || s.Limit > 0
-	r.jobs = append(r.jobs, j)
-	r.pending++
-	r.dispatch()
-	if j.on == nil || r.buffered {
-		r.want(r.now)
-	}
-}
-
-// dispatch gives stages that wait to runners with room, the oldest first, each to
-// one that happens to ask.
-func (r *replay) dispatch() {
-	if r.free == 0 || r.pending == 0 {
-		return
-	}
-	if r.limited {
-		r.snapshotStages()
-		for i, held := range scale.HeldBack(r.stages) {
-			r.jobs[i].held = held
-		}
-	}
-	for _, j := range r.jobs {
-		if r.free == 0 || r.pending == 0 {
-			return
-		}
-		if j.on != nil || j.held {
-			continue
-		}
-		var chosen *machine
-		rooms := 0
-		for _, m := range r.machines {
-			if room := m.record.Capacity - m.load; m.record.Phase == state.Running && room > 0 && j.fits[m.record.Pool] {
-				if rooms += room; r.rand.IntN(rooms) < room {
-					chosen = m
-				}
-			}
-		}
-		if chosen != nil {
-			r.begin(j, chosen)
-		}
-	}
-}
-
-func (r *replay) begin(j *job, m *machine) {
-	j.on, j.stage.Machine, j.stage.Running = m, m.record.Name, true
-	m.load++
-	r.free--
-	r.pending--
-	seen := r.tick(r.now) // by the read that will show it
-	m.record.IdleSince = time.Time{}
-	if m.record.Served.IsZero() {
-		m.record.Served = seen
-	}
-	r.result.waited(r.now.Sub(j.stage.Created))
-	if r.now.Sub(j.stage.Created) > r.goal {
-		r.late--
-	}
-	r.result.busy += j.runs.Seconds()
-	r.at(r.now.Add(j.runs), func() { r.end(j) })
-}
-
-func (r *replay) end(j *job) {
-	for i := range r.jobs {
-		if r.jobs[i] == j {
-			r.jobs = append(r.jobs[:i], r.jobs[i+1:]...)
-			break
-		}
-	}
-	m := j.on
-	if m.load--; m.record.Phase == state.Running {
-		r.free++
-		r.dispatch()
-	}
-	if m.load == 0 {
-		r.idle(m)
-	}
-	if r.buffered {
-		r.want(r.now)
-	}
-}
-
-// idle notes that a machine runs nothing, and has the queue read when it may leave.
-func (r *replay) idle(m *machine) {
-	if m.record.Phase != state.Running {
-		r.want(r.now)
-		return
-	}
-	seen := r.tick(r.now)
-	m.record.IdleSince = seen
-	r.want(scale.MayLeave(m.record, r.roster.Pool(m.record.Pool), seen))
-}
-
-func (r *replay) snapshotStages() {
-	r.stages = r.stages[:0]
-	for _, j := range r.jobs {
-		r.stages = append(r.stages, j.stage)
 	}
 }
 
@@ -377,139 +227,6 @@ func (r *replay) schedule(held bool) {
 			}
 		}
 	}
-}
-
-// spent is what the pools have used of their budgets.
-func (r *replay) spent() map[string]state.Spent {
-	spent := map[string]state.Spent{}
-	day := r.now.Truncate(24 * time.Hour)
-	wasted := func(s state.Spent, began time.Time) state.Spent {
-		if s.Creates++; s.Oldest.IsZero() || began.Before(s.Oldest) {
-			s.Oldest = began
-		}
-		return s
-	}
-	r.wasted = slices.DeleteFunc(r.wasted, func(s state.Server) bool { return r.now.Sub(s.Began) >= time.Hour })
-	for _, gone := range r.wasted {
-		spent[gone.Pool] = wasted(spent[gone.Pool], gone.Began)
-	}
-	for _, m := range r.machines {
-		s := spent[m.record.Pool]
-		if m.record.Served.IsZero() && r.now.Sub(m.record.Began) < time.Hour {
-			s = wasted(s, m.record.Began)
-		}
-		from := m.record.Created
-		if from.Before(day) {
-			from = day
-		}
-		s.Cost += r.now.Sub(from).Hours() * m.record.Price
-		spent[m.record.Pool] = s
-	}
-	return spent
-}
-
-// order makes a machine.
-func (r *replay) order(p state.Pool) {
-	r.made++
-	m := &machine{record: state.Server{
-		Name: fmt.Sprintf("agent-%d", r.made), Pool: p.Name, Phase: state.Creating, Capacity: p.Concurrency, Created: r.now, Updated: r.now, Began: r.now.Add(orderTime),
-	}}
-	if len(p.Candidates) > 0 {
-		m.record.Price, m.record.Spec = p.Candidates[0].Price, p.Candidates[0].Spec
-	}
-	m.record.ID, m.record.Address = m.record.Name, m.record.Name
-	r.machines = append(r.machines, m)
-	r.named[m.record.Name] = m
-	r.result.alive(r.now, len(r.machines), r.pending)
-	boot := r.Machines.Boot[r.rand.IntN(len(r.Machines.Boot))]
-	fails := r.rand.Float64() < r.Machines.Fail
-	r.at(m.record.Began.Add(boot), func() {
-		if m.record.Phase != state.Creating {
-			return
-		}
-		m.record.Updated = r.now
-		if fails {
-			m.record.Phase = state.Failed
-			r.result.Failed++
-			r.want(r.now)
-			return
-		}
-		r.runs(m)
-		m.record.Started = r.now
-	})
-}
-
-// runs lets a machine take builds.
-func (r *replay) runs(m *machine) {
-	m.record.Phase = state.Running
-	r.free += m.record.Capacity - m.load
-	r.dispatch()
-	if m.load == 0 {
-		r.idle(m)
-	}
-	r.want(r.now)
-}
-
-// move does what was decided of a server.
-func (r *replay) move(m *machine, d state.ServerDecision) {
-	s := &m.record
-	if d.Action == state.Keep {
-		s.Served, s.IdleSince, s.QuietSince = d.Served, d.IdleSince, d.QuietSince
-		return
-	}
-	if s.Phase == state.Running {
-		r.free -= s.Capacity - m.load
-	}
-	s.Phase, s.Updated, s.QuietSince = d.To, r.now, time.Time{}
-	switch d.Action {
-	case state.Drain:
-		s.Told = r.now
-		r.drained(m)
-	case state.Revive:
-		s.Told, s.Drained, s.IdleSince = time.Time{}, time.Time{}, time.Time{}
-		r.at(r.now.Add(drainTime), func() {
-			if s.Phase == d.To {
-				r.runs(m)
-			}
-		})
-		if d.To == state.Running { // it was told nothing yet
-			s.Phase = state.Staging
-		}
-	case state.Stop, state.Drop:
-		s.Phase = state.Stopping
-		r.at(r.now.Add(destroyTime), func() { r.gone(m) })
-	}
-}
-
-// drained lets the runner of a draining machine end once it has no builds.
-func (r *replay) drained(m *machine) {
-	told := m.record.Told
-	r.at(r.now.Add(drainTime), func() {
-		switch {
-		case m.record.Phase != state.Shutdown || !m.record.Told.Equal(told):
-		case m.load > 0:
-			r.drained(m)
-		default:
-			m.record.Drained = r.now
-			r.want(r.now.Add(time.Nanosecond))
-		}
-	})
-}
-
-func (r *replay) gone(m *machine) {
-	for i := range r.machines {
-		if r.machines[i] == m {
-			r.machines = append(r.machines[:i], r.machines[i+1:]...)
-			break
-		}
-	}
-	delete(r.named, m.record.Name)
-	if m.record.Served.IsZero() {
-		r.wasted = append(r.wasted, m.record)
-	}
-	r.result.paid(m.record, r.now, r.Machines.Billed)
-	r.result.alive(r.now, len(r.machines), r.pending)
-	r.want(r.now)
 }
 
 func (r *replay) finish() *Result {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -138,7 +139,7 @@ func Make(shape string, days, perDay int, seed uint64) []Stage {
 	start := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 	var trace []Stage
 	add := func(at time.Time) {
-		runs := time.Duration(4 * 60 * exp(0.85*r.NormFloat64()) * float64(time.Second)).Round(time.Second)
+		runs := time.Duration(4 * 60 * math.Exp(0.85*r.NormFloat64()) * float64(time.Second)).Round(time.Second)
 		trace = append(trace, Stage{At: at.Truncate(time.Second), Runs: min(max(runs, 10*time.Second), 2*time.Hour), OS: "linux", Arch: "amd64"})
 	}
 	for day := range days {
