@@ -26,5 +26,8 @@ func (r *Reconciler) Explain(ctx context.Context) (state.Explanation, error) {
 		return state.Explanation{}, fmt.Errorf("read the records: %w", err)
 	}
 	roster := r.Pools.At(at)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	roster.Pools = r.arrivals.Learn(at, roster.Pools, leads)
 	return scale.Explain(r.observation(at, stages, roster, snap), roster.Pools, leads), nil
 }

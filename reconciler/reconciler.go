@@ -67,7 +67,8 @@ type Reconciler struct {
 
 	wake chan struct{}
 
-	mu sync.Mutex // held from a snapshot to what is committed upon it
+	mu       sync.Mutex     // held from a snapshot to what is committed upon it
+	arrivals scale.Arrivals // what buffers are learned from; under mu
 
 	begun atomic.Pointer[time.Time] // when the pass that runs began; nil: none does
 }
@@ -151,6 +152,14 @@ func (r *Reconciler) pass(ctx context.Context) (state.Decision, error) {
 	r.mu.Lock() // not while Drone is asked: an order does not wait for it
 	defer r.mu.Unlock()
 	roster := r.Pools.At(at)
+	if scale.Learns(roster.Pools) {
+		leads, err := r.Records.Leads(ctx)
+		if err != nil {
+			return state.Decision{}, fmt.Errorf("read the records: %w", err)
+		}
+		r.arrivals.See(at, stages, roster.Pools, leads)
+		roster.Pools = r.arrivals.Learn(at, roster.Pools, leads)
+	}
 	for {
 		snap, err := r.Records.Snapshot(ctx, at)
 		if err != nil {

@@ -60,6 +60,30 @@ func TestNothingToDoStartsNoTerraform(t *testing.T) {
 	}
 }
 
+// What has come is remembered from pass to pass, and an explanation tells what a
+// pass decides by it.
+func TestLearnedBuffer(t *testing.T) {
+	p := pool(1, 10)
+	p.LearnBuffer = true
+	h := newHouse(t, p)
+	h.pass()
+	h.wait(time.Minute)
+	h.start()
+	h.until("the minimum runs", func() bool { return h.phases()[state.Running] == 1 })
+	h.queue.set(waiting(3)...)
+	h.pass()
+	h.queue.set() // they have run meanwhile
+	h.wait(30 * time.Second)
+	d := h.pass()
+	if !strings.Contains(d.Pools[0].Reason, "3 of buffer") || !strings.Contains(d.Pools[0].Reason, "nine of ten spans") {
+		t.Errorf("the pass says %q", d.Pools[0].Reason)
+	}
+	e, err := h.rec.Explain(t.Context())
+	if err != nil || !strings.Contains(e.Pools[0].Reason, "3 of buffer") {
+		t.Errorf("explained as %+v, %v", e.Pools, err)
+	}
+}
+
 func TestFailedReadDecidesNothing(t *testing.T) {
 	h := newHouse(t, pool(2, 4))
 	h.queue.err = errBroken

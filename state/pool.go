@@ -9,9 +9,11 @@ import (
 // be, and where they come from.
 type Pool struct {
 	Name        string
-	Min, Max    int // servers
-	Buffer      int // stages for which there is to be room beyond the demand
-	Concurrency int // stages that one server runs at once
+	Min, Max    int    // servers
+	Buffer      int    // stages for which there is to be room beyond the demand
+	LearnBuffer bool   // Buffer is learned from how stages come and how long servers take
+	Learned     string // how, in words
+	Concurrency int    // stages that one server runs at once
 	NamePrefix  string
 
 	Platform Platform

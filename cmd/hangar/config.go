@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"hangar/reconciler/pools"
 	"hangar/reconciler/terraform"
 	"hangar/state"
 )
@@ -74,7 +75,7 @@ type Config struct {
 	PoolIdle          time.Duration `env:"DRONE_POOL_IDLE" envDefault:"10m" help:"nor before it has been idle for so long"`
 	PoolBillingPeriod time.Duration `env:"DRONE_POOL_BILLING_PERIOD" envDefault:"0s" help:"nor outside the closing minutes of a paid period of this length; 0s: whenever. Where neither this nor DRONE_POOL_MIN_AGE nor DRONE_POOL_IDLE is set, servers that are billed by the hour (DRONE_PACKET_BILLING) leave in the closing minutes of a paid one, however short they were idle"`
 	PoolCreateBudget  int           `env:"DRONE_POOL_CREATE_BUDGET" envDefault:"0" help:"creates within an hour that never served a build, at most; what stops an endless making and destroying; 0: three times DRONE_POOL_MAX"`
-	CapacityBuffer    int           `env:"DRONE_CAPACITY_BUFFER" envDefault:"0" help:"builds for which there is to be room beyond the demand"`
+	CapacityBuffer    string        `env:"DRONE_CAPACITY_BUFFER" envDefault:"0" help:"builds for which there is to be room beyond the demand; auto: as many as came in nine of ten spans as long as a server takes, learned from the last hour and the last servers"`
 
 	PoolsFile string `env:"DRONE_POOLS_FILE" help:"file with several pools, in HCL; it is read again when it changes, and at SIGHUP. What it does not say of a pool is as the settings say"`
 
@@ -213,7 +214,9 @@ func (c Config) mistakes() []string {
 	atLeast("DRONE_POOL_MIN", c.PoolMin, 0)
 	atLeast("DRONE_POOL_MAX", c.PoolMax, 1)
 	wrong(c.PoolMin > c.PoolMax, "DRONE_POOL_MIN=%d is above DRONE_POOL_MAX=%d", c.PoolMin, c.PoolMax)
-	atLeast("DRONE_CAPACITY_BUFFER", c.CapacityBuffer, 0)
+	if _, _, err := pools.ParseBuffer(c.CapacityBuffer); err != nil {
+		wrong(true, "DRONE_CAPACITY_BUFFER=%s: %v", c.CapacityBuffer, err)
+	}
 	notNegative("DRONE_POOL_MIN_AGE", c.PoolMinAge)
 	notNegative("DRONE_POOL_IDLE", c.PoolIdle)
 	notNegative("DRONE_POOL_BILLING_PERIOD", c.PoolBillingPeriod)

@@ -89,6 +89,8 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"DRONE_POOL_MAX=two", "DRONE_POOL_MAX=two: not a whole number"},
 		{"DRONE_POOL_MIN=5", "DRONE_POOL_MIN=5 is above DRONE_POOL_MAX=4"},
+		{"DRONE_CAPACITY_BUFFER=-1", "DRONE_CAPACITY_BUFFER=-1: want a number of builds, 0 or more, or auto"},
+		{"DRONE_CAPACITY_BUFFER=Auto", "DRONE_CAPACITY_BUFFER=Auto: want a number of builds, 0 or more, or auto"},
 		{"DRONE_POOL_MIN=-1", "DRONE_POOL_MIN=-1: want 0 or more"},
 		{"DRONE_SERVER_HOST=", "DRONE_SERVER_HOST is not set: the host name of your Drone server, such as drone.example.com"},
 		{"DRONE_SERVER_HOST=https://drone.company.com", "DRONE_SERVER_HOST=https://drone.company.com: want a host name only"},

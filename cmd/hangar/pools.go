@@ -55,9 +55,10 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 			settings[own][name] = value
 		}
 	}
+	buffer, learn, _ := pools.ParseBuffer(c.CapacityBuffer) // it was read when the settings were
 	return pools.Environment{
 		Pool: state.Pool{
-			Name: "default", Min: c.PoolMin, Max: c.PoolMax, Buffer: c.CapacityBuffer,
+			Name: "default", Min: c.PoolMin, Max: c.PoolMax, Buffer: buffer, LearnBuffer: learn,
 			Concurrency: c.AgentConcurrency, NamePrefix: c.namePrefix(),
 			Platform: c.platform(), Labels: c.AgentLabels,
 			CreateBudget: c.PoolCreateBudget, MaxUnavailable: 1,

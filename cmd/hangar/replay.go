@@ -16,6 +16,7 @@ import (
 	"hangar/reconciler/drone"
 	"hangar/reconciler/replay"
 	"hangar/reconciler/scale"
+	"hangar/state"
 )
 
 type replayCommand struct {
@@ -137,6 +138,7 @@ func (c replayCommand) prepare(p *program) ([]replay.Setup, error) {
 		setups = append(setups, s)
 	}
 	theirs := base
+	theirs.Pools = replay.Changed{Pools: base.Pools, Change: func(p *state.Pool) { p.LearnBuffer = false }} // it does not learn
 	theirs.Name, theirs.Policy, theirs.Interval, theirs.Always = "drone/autoscaler", replay.Autoscaler, replay.AutoscalerInterval, true
 	return append(setups, theirs), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hangar/reconciler/pools"
 	"hangar/reconciler/replay"
 	"hangar/state"
 )
@@ -26,7 +27,7 @@ func priced(price float64) func(*state.Pool) {
 // changed is the setup with other settings: name=value,pool.name=value.
 func changed(base replay.Setup, text string) (replay.Setup, error) {
 	base.Name = text
-	pools := base.Pools
+	source := base.Pools
 	for _, one := range strings.Split(text, ",") {
 		name, value, ok := strings.Cut(strings.TrimSpace(one), "=")
 		if !ok {
@@ -54,14 +55,14 @@ func changed(base replay.Setup, text string) (replay.Setup, error) {
 		if err != nil {
 			return base, err
 		}
-		pools = replay.Changed{Pools: pools, Change: func(p *state.Pool) {
+		source = replay.Changed{Pools: source, Change: func(p *state.Pool) {
 			if pool == "" || p.Name == pool {
 				change(p)
 			}
 		}}
 	}
-	base.Pools = pools
-	for _, p := range pools.At(time.Now()).Pools {
+	base.Pools = source
+	for _, p := range source.At(time.Now()).Pools {
 		if p.Min > p.Max || p.Concurrency < 1 || p.Max < 1 {
 			return base, fmt.Errorf("pool %s: a minimum of %d, a maximum of %d and a concurrency of %d do not go together", p.Name, p.Min, p.Max, p.Concurrency)
 		}
@@ -73,7 +74,7 @@ func changed(base replay.Setup, text string) (replay.Setup, error) {
 func poolSetting(name, value string) (func(*state.Pool), error) {
 	numbers := map[string]func(*state.Pool) *int{
 		"min": func(p *state.Pool) *int { return &p.Min }, "max": func(p *state.Pool) *int { return &p.Max },
-		"buffer": func(p *state.Pool) *int { return &p.Buffer }, "concurrency": func(p *state.Pool) *int { return &p.Concurrency },
+		"concurrency":   func(p *state.Pool) *int { return &p.Concurrency },
 		"create_budget": func(p *state.Pool) *int { return &p.CreateBudget },
 	}
 	durations := map[string]func(*state.Pool) *time.Duration{
@@ -98,6 +99,13 @@ func poolSetting(name, value string) (func(*state.Pool), error) {
 			return nil, fmt.Errorf("%s=%s: want a duration such as 10m", name, value)
 		}
 		return func(p *state.Pool) { *of(p) = d }, nil
+	}
+	if name == "buffer" {
+		stages, learn, err := pools.ParseBuffer(value)
+		if err != nil {
+			return nil, fmt.Errorf("buffer=%s: %w", value, err)
+		}
+		return func(p *state.Pool) { p.Buffer, p.LearnBuffer = stages, learn }, nil
 	}
 	return nil, fmt.Errorf("there is no setting %s here: want min, max, buffer, concurrency, idle, min_age, billing, create_budget or interval", name)
 }

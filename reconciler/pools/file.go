@@ -31,7 +31,7 @@ type poolShape struct {
 	Name         string            `hcl:"name,label"`
 	Min          *int              `hcl:"min"`
 	Max          *int              `hcl:"max"`
-	Buffer       *int              `hcl:"buffer"`
+	Buffer       *string           `hcl:"buffer"`
 	Concurrency  *int              `hcl:"concurrency"`
 	Labels       map[string]string `hcl:"labels,optional"`
 	Module       *string           `hcl:"module"`
@@ -64,12 +64,12 @@ type rolloutShape struct {
 }
 
 type scheduleShape struct {
-	Name     string `hcl:"name,label"`
-	Cron     string `hcl:"cron"`
-	Timezone string `hcl:"timezone"`
-	Min      *int   `hcl:"min"`
-	Max      *int   `hcl:"max"`
-	Buffer   *int   `hcl:"buffer"`
+	Name     string  `hcl:"name,label"`
+	Cron     string  `hcl:"cron"`
+	Timezone string  `hcl:"timezone"`
+	Min      *int    `hcl:"min"`
+	Max      *int    `hcl:"max"`
+	Buffer   *string `hcl:"buffer"`
 }
 
 // candidateShape has the settings of its module beside these.
@@ -199,7 +199,7 @@ func (r *reader) pool(block *hclsyntax.Block, s poolShape) pool {
 	p.Name, p.Candidates = s.Name, nil
 	set(&p.Min, s.Min)
 	set(&p.Max, s.Max)
-	set(&p.Buffer, s.Buffer)
+	r.wrong(at(block, "buffer"), setBuffer(&p.Pool, s.Buffer))
 	r.wrong(at(block, sizes(s)), check(p.Pool))
 	set(&p.Concurrency, s.Concurrency)
 	if p.Concurrency < 1 {
@@ -250,8 +250,6 @@ func sizes(s poolShape) string {
 	switch {
 	case s.Min != nil:
 		return "min"
-	case s.Buffer != nil && s.Max == nil:
-		return "buffer"
 	}
 	return "max"
 }
@@ -328,6 +326,10 @@ func (r *reader) schedules(block *hclsyntax.Block, s poolShape, p *pool) {
 			continue
 		}
 		one.min, one.max, one.buffer = shape.Min, shape.Max, shape.Buffer
+		if err := setBuffer(&state.Pool{}, shape.Buffer); err != nil {
+			r.wrong(at(blocks[i], "buffer"), fmt.Errorf("schedule %q: %w", shape.Name, err))
+			continue
+		}
 		if err := check(one.apply(p.Pool)); err != nil && check(p.Pool) == nil {
 			r.wrong(at(blocks[i], "min"), fmt.Errorf("schedule %q: %w", shape.Name, err))
 		}

@@ -3,6 +3,7 @@ package pools
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // so that time zones are known where the system has none
@@ -15,10 +16,11 @@ import (
 // schedule gives a pool another size in every minute that its cron expression
 // matches, on the clock of its time zone.
 type schedule struct {
-	name             string
-	cron             string // five fields: minute, hour, day of the month, month, day of the week
-	zone             *time.Location
-	min, max, buffer *int // nil: as the pool has it
+	name     string
+	cron     string // five fields: minute, hour, day of the month, month, day of the week
+	zone     *time.Location
+	min, max *int    // nil: as the pool has it
+	buffer   *string // the same; in order
 }
 
 // newSchedule reads the expression and the zone; wrong says what is wrong with
@@ -62,12 +64,35 @@ func (s schedule) applies(t time.Time) bool {
 
 func (s schedule) apply(p state.Pool) state.Pool {
 	p.Schedule = s.name
-	for to, value := range map[*int]*int{&p.Min: s.min, &p.Max: s.max, &p.Buffer: s.buffer} {
-		if value != nil {
-			*to = *value
-		}
-	}
+	set(&p.Min, s.min)
+	set(&p.Max, s.max)
+	_ = setBuffer(&p, s.buffer) // it was read before
 	return p
+}
+
+// setBuffer gives a pool the buffer that a text tells, if there is one.
+func setBuffer(p *state.Pool, text *string) error {
+	if text == nil {
+		return nil
+	}
+	stages, learn, err := ParseBuffer(*text)
+	if err != nil {
+		return fmt.Errorf("buffer = %q: %w", *text, err)
+	}
+	p.Buffer, p.LearnBuffer = stages, learn
+	return nil
+}
+
+// ParseBuffer reads for how many stages there is to be room beyond the demand, or
+// that it is to be learned.
+func ParseBuffer(text string) (stages int, learn bool, err error) {
+	if text == "auto" {
+		return 0, true, nil
+	}
+	if stages, err = strconv.Atoi(text); err != nil || stages < 0 {
+		return 0, false, errors.New(`want a number of builds, 0 or more, or auto: as many as usually come while a server boots`)
+	}
+	return stages, false, nil
 }
 
 // check says what is wrong with the sizes of a pool.
@@ -77,8 +102,6 @@ func check(p state.Pool) error {
 		return errors.New("min: want 0 or more")
 	case p.Max < 1:
 		return errors.New("max: want 1 or more")
-	case p.Buffer < 0:
-		return errors.New("buffer: want 0 or more")
 	case p.Min > p.Max:
 		return fmt.Errorf("min = %d is above max = %d", p.Min, p.Max)
 	}

@@ -77,6 +77,7 @@ func (r *replay) order(p state.Pool) {
 		}
 		r.runs(m)
 		m.record.Started = r.now
+		r.leads[p.Name] = append(r.leads[p.Name], r.now.Sub(m.record.Created))
 	})
 }
 

@@ -40,7 +40,7 @@ func Recommend(ctx context.Context, trace []Stage, setup Setup, goal time.Durati
 		s := setup
 		s.Pools = Changed{setup.Pools, func(p *state.Pool) {
 			if p.Name == busiest.Name {
-				p.Min, p.Max, p.Buffer, p.CreateBudget = min, max, buffer, 3*max
+				p.Min, p.Max, p.Buffer, p.LearnBuffer, p.CreateBudget = min, max, buffer, false, 3*max
 			}
 		}}
 		return run(ctx, trace, s, goal, billed)

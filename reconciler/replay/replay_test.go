@@ -57,6 +57,26 @@ func build(at, runs time.Duration) Stage {
 	return Stage{At: start.Add(at), Runs: runs, OS: "linux", Arch: "amd64"}
 }
 
+// A buffer that is learned keeps builds from waiting as one that fits the day
+// does, and costs less at night.
+func TestLearnedBuffer(t *testing.T) {
+	trace := Make("daily", 14, 1000, 1)
+	with := func(change func(*state.Pool)) *Result {
+		return replayed(t, trace, setup(pool(func(p *state.Pool) { p.Min = 0; change(p) })))
+	}
+	none := with(func(*state.Pool) {})
+	learned := with(func(p *state.Pool) { p.LearnBuffer = true })
+	fixed := with(func(p *state.Pool) { p.Buffer = 8 })
+	t.Logf("mean wait and billed hours: without %.1f s, %.0f h; learned %.1f s, %.0f h; 8 builds %.1f s, %.0f h",
+		none.Mean, none.Billed, learned.Mean, learned.Billed, fixed.Mean, fixed.Billed)
+	if learned.Mean > none.Mean/4 {
+		t.Errorf("builds wait %.1f s with what is learned, %.1f s without", learned.Mean, none.Mean)
+	}
+	if learned.Billed > 0.85*fixed.Billed {
+		t.Errorf("%.0f h with what is learned, %.0f h with a fixed buffer of 8", learned.Billed, fixed.Billed)
+	}
+}
+
 // A replay that can be followed by hand: one machine at most, one build at a time,
 // and a machine that boots for 5 minutes.
 func TestByHand(t *testing.T) {

@@ -54,8 +54,11 @@ type replay struct {
 	named    map[string]*machine
 	roster   state.Roster
 	buffered bool // some pool has a buffer
-	limited  bool // some stage has a limit
-	free     int  // places on running machines
+	learns   bool // some pool learns its buffer
+	arrivals scale.Arrivals
+	leads    map[string][]time.Duration // by pool, what its last machines took
+	limited  bool                       // some stage has a limit
+	free     int                        // places on running machines
 	pending  int
 	made     int
 	wasted   []state.Server // gone within the hour, without having served
@@ -93,7 +96,7 @@ func run(ctx context.Context, trace []Stage, setup Setup, goal time.Duration, bi
 	r := &replay{
 		goal: goal, late: len(trace) / 20, billed: billed,
 		Setup: setup, rand: rand.New(rand.NewPCG(setup.Machines.Seed, 1)), start: trace[0].At, now: trace[0].At,
-		named: map[string]*machine{}, result: &Result{Name: setup.Name, From: trace[0].At},
+		named: map[string]*machine{}, leads: map[string][]time.Duration{}, result: &Result{Name: setup.Name, From: trace[0].At},
 	}
 	r.look()
 	r.want(r.start)
@@ -170,7 +173,8 @@ func (r *replay) want(t time.Time) {
 
 func (r *replay) look() {
 	r.roster = r.Pools.At(r.now)
-	r.buffered = false
+	r.learns = scale.Learns(r.roster.Pools)
+	r.buffered = r.learns
 	for _, p := range r.roster.Pools {
 		r.buffered = r.buffered || p.Buffer > 0
 	}
@@ -183,6 +187,9 @@ func (r *replay) decide() {
 		r.look()
 	}
 	r.snapshotStages()
+	if r.learns {
+		r.learn()
+	}
 	r.servers = r.servers[:0]
 	for _, m := range r.machines {
 		r.servers = append(r.servers, m.record)
@@ -210,7 +217,7 @@ func (r *replay) schedule(held bool) {
 	if r.Always {
 		r.want(later)
 	}
-	if r.Scheduled || held {
+	if r.Scheduled || r.learns || held {
 		r.want(r.now.Truncate(time.Minute).Add(time.Minute))
 	}
 	for _, m := range r.machines {

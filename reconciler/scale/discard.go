@@ -11,6 +11,9 @@ import (
 // are.
 func Demand(stages []state.Stage, pool state.Pool) state.Demand {
 	d := state.Demand{Min: pool.Min, Buffer: pool.Buffer}
+	if pool.LearnBuffer { // it follows from the stages, and changes with time alone
+		d.Buffer = 0
+	}
 	for i := range stages {
 		if matches(&stages[i], &pool) {
 			d.Stages++

@@ -286,6 +286,9 @@ func (f *fleet) tell() string {
 	if f.pool.Schedule != "" {
 		fmt.Fprintf(&b, " by schedule %s", f.pool.Schedule)
 	}
+	if f.pool.Learned != "" {
+		fmt.Fprintf(&b, "; %s", f.pool.Learned)
+	}
 	if f.all.max > 0 {
 		fmt.Fprintf(&b, ", %d of %d in all pools", f.all.billed, f.all.max)
 	}
