@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,5 +50,27 @@ func TestSampler(t *testing.T) {
 	pass(121, 0, 2)
 	if strings.Count(log.String(), "the disk is full") != 1 {
 		t.Errorf("the log says\n%s", &log)
+	}
+}
+
+// What does not change is recorded once in an hour, and the last of it before
+// what comes then.
+func TestSamplerRests(t *testing.T) {
+	store := &sampled{}
+	s := Sampler{Store: store, Every: time.Minute, Wait: func() time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler)}
+	begin := time.Unix(1e9, 0).Truncate(time.Hour)
+	for minute := range 150 {
+		demand := 0
+		if minute >= 100 {
+			demand = 3
+		}
+		s.Decided(state.Decision{At: begin.Add(time.Duration(minute) * time.Minute), Pools: []state.PoolDecision{{Pool: "p", Waiting: demand}}})
+	}
+	var got []int
+	for _, sample := range store.samples {
+		got = append(got, int(sample.At.Sub(begin).Minutes()), sample.Demand)
+	}
+	if want := []int{0, 0, 59, 0, 60, 0, 99, 0, 100, 3, 119, 3, 120, 3}; !slices.Equal(got, want) {
+		t.Errorf("minutes and demand %v, want %v", got, want)
 	}
 }

@@ -105,6 +105,7 @@ type commands struct {
 	Backup   backupCommand   `cmd:"" help:"Write all that hangar needs to go on, into one file; beside a running serve, or without one."`
 	Restore  restoreCommand  `cmd:"" help:"Put a backup back into an empty data folder."`
 	Replay   replayCommand   `cmd:"" help:"Try settings on a trace of builds, in simulated time: how long builds wait, and what the machines cost."`
+	Bench    benchCommand    `cmd:"" help:"Measure how fast hangar reacts, makes servers and rests, against the simulated Drone and API."`
 	State    stateCommand    `cmd:"" help:"Read the recorded Terraform states: what there is, and what changed."`
 	Version  versionCommand  `cmd:"" help:"Print the versions of hangar, of its terraform and of the providers in its mirror."`
 
