@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"hangar/state"
 	"hangar/tfmodules"
 )
 
@@ -33,8 +34,8 @@ func (b *bench) plain(n int) (took time.Duration, memory int64, err error) {
 	return time.Since(began), memory, err
 }
 
-// root writes a root module of n machines, as a person would, and returns its
-// folder.
+// root writes a root module of n machines that set up the same agents, as a
+// person would, and returns its folder.
 func (s *benched) root(n int) (dir string, err error) {
 	module, err := tfmodules.Shipped("packet")
 	if err != nil {
@@ -47,7 +48,11 @@ func (s *benched) root(n int) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	source, err := cfg.pools(s.environ, &agents{}, slog.New(slog.DiscardHandler))
+	agents, err := cfg.agents()
+	if err != nil {
+		return "", err
+	}
+	source, err := cfg.pools(s.environ, agents, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}
@@ -57,7 +62,9 @@ func (s *benched) root(n int) (dir string, err error) {
 	for i := range n {
 		name := fmt.Sprintf("plain-%08d", i)
 		root.Servers = append(root.Servers, tfmodules.Server{Name: name, Tags: []string{"plain"}})
-		files[tfmodules.CloudInit(name)] = []byte("#cloud-config\n")
+		if files[tfmodules.CloudInit(name)], err = agents.userData(state.Server{Name: name, Pool: "default", Capacity: 1}); err != nil {
+			return "", err
+		}
 	}
 	if files["main.tf"], err = tfmodules.Render(root); err != nil {
 		return "", err

@@ -182,7 +182,35 @@ func (s *service) adopt(ctx context.Context, environ map[string]string, runner *
 		return err
 	}
 	s.env.Store(&env)
+	select {
+	case s.adopted <- struct{}{}:
+	default: // it is told already
+	}
 	return nil
+}
+
+// prepare has terraform ready for each module before the first stack needs it,
+// whenever pools were adopted. What fails is told by the run that needs it.
+func (s *service) prepare(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.adopted:
+		}
+		done := map[string]bool{}
+		for _, p := range s.pools.At(time.Now()).Pools {
+			for _, c := range p.Candidates {
+				if done[c.Module] {
+					continue
+				}
+				done[c.Module] = true
+				if err := s.runner.Prepare(ctx, c); err != nil && ctx.Err() == nil {
+					s.log.Warn("terraform could not be made ready ahead; the first run that needs it tries again", "module", c.Provider, "error", err)
+				}
+			}
+		}
+	}
 }
 
 // keys are the variables that the terraform of each module gets.

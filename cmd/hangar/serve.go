@@ -67,6 +67,8 @@ type service struct {
 	keeper     *reconciler.Keeper
 	pools      *pools.Source
 	env        atomic.Pointer[map[string][]string] // see moduleEnv
+	adopted    chan struct{}                       // pools were, which terraform is to be prepared for
+	runner     *terraform.Runner
 	hup        chan os.Signal
 	notifier   *notify.Notifier
 	agents     *reconciler.Agents // nil without SSH
@@ -139,7 +141,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	s := &service{cfg: cfg, log: log, store: store, pools: poolSource, close: closeAll, hup: make(chan os.Signal, 1)}
+	s := &service{cfg: cfg, log: log, store: store, pools: poolSource, close: closeAll, hup: make(chan os.Signal, 1), adopted: make(chan struct{}, 1)}
 	// From now on a SIGHUP does not end hangar, whatever is under way.
 	signal.Notify(s.hup, syscall.SIGHUP)
 	closers = append(closers, func() { signal.Stop(s.hup) })
@@ -166,6 +168,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	s.runner = runner
 	poolSource.Adopt = func(set *pools.Set) error { return s.adopt(context.WithoutCancel(ctx), environ, runner, set) }
 	if err := poolSource.Adopt(poolSource.Set()); err != nil {
 		return nil, err
@@ -253,6 +256,7 @@ func (s *service) run(ctx context.Context) error {
 	loops.Go(func() error { return s.keeper.Run(loopCtx) })
 	loops.Go(func() error { return s.pools.Run(loopCtx) })
 	loops.Go(func() error { return s.hangUp(loopCtx) })
+	loops.Go(func() error { return s.prepare(loopCtx) })
 	loops.Go(func() error { return s.notifier.Run(loopCtx) })
 	if s.agents != nil {
 		loops.Go(func() error { return s.agents.Run(loopCtx) })

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hangar/state"
 )
 
 // wrapped is a terraform that writes down how it is called and what it sees
@@ -155,5 +157,40 @@ func TestVersionInMirror(t *testing.T) {
 		if got := versionIn(path); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
+	}
+}
+
+// What was prepared ahead is what the first stack takes, and by which its plan is
+// in order; nothing of it is left behind.
+func TestPrepare(t *testing.T) {
+	binary, calls, _ := wrapped(t)
+	g := newRigWith(t, binary)
+	ws := g.workspace("s1", "agent-a")
+	candidate := state.Candidate{Module: ws.Stack.Module, Settings: ws.Stack.Settings}
+	for _, want := range [][]string{{"init"}, nil} { // the second time it is there
+		if err := g.Prepare(t.Context(), candidate); err != nil {
+			t.Fatal(err)
+		}
+		var commands []string
+		if _, err := os.Stat(calls); err == nil {
+			commands = slices.DeleteFunc(called(t, calls), func(c string) bool { return c == "version" })
+		}
+		if !slices.Equal(commands, want) {
+			t.Errorf("preparing calls %v, want %v", commands, want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(g.own(), "ahead")); err == nil {
+		t.Error("the folder is still there")
+	}
+	plan, err := g.Plan(t.Context(), ws)
+	if err != nil || len(plan.Changes) != 1 {
+		t.Fatalf("%+v, %v", plan.Changes, err)
+	}
+	if commands := called(t, calls); slices.Contains(commands, "init") {
+		t.Errorf("the first stack calls %v", commands)
+	}
+	candidate.Module = "packet-00000000"
+	if err := g.Prepare(t.Context(), candidate); err == nil {
+		t.Error("a module that is not there was prepared")
 	}
 }
