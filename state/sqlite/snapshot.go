@@ -53,7 +53,7 @@ func spent(t tx, now time.Time) (map[string]state.Spent, error) {
 		err = r.Scan(&p.pool, &p.Creates, stamp{&p.Oldest})
 		return p, err
 	}, `SELECT pool, count(*), min(began) FROM servers
-		WHERE began > ? AND served = 0 AND absent <> 'refused' GROUP BY pool`, micros(now.Add(-time.Hour)))
+		WHERE began > 0 AND began > ? AND served = 0 AND absent <> 'refused' GROUP BY pool`, micros(now.Add(-time.Hour)))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func spent(t tx, now time.Time) (map[string]state.Spent, error) {
 		p.Unpriced = time.Duration(unpriced) * time.Microsecond
 		return p, err
 	}, `SELECT pool, sum(price * there) / 3.6e9, sum(CASE price WHEN 0 THEN there ELSE 0 END) FROM (
-			SELECT pool, price, ?1 - max(?2, CASE began WHEN 0 THEN created ELSE began END) AS there FROM servers
+			SELECT pool, price, ?1 - max(?2, CASE began WHEN 0 THEN created ELSE began END) AS there FROM servers INDEXED BY servers_present
 				WHERE phase <> 'stopped' AND phase <> 'pending' AND absent NOT IN ('refused', 'lost') AND (began > 0 OR device_id <> '')
 			UNION ALL SELECT pool, price, stopped - max(?2, CASE began WHEN 0 THEN created ELSE began END) FROM servers
 				WHERE phase = 'stopped' AND stopped > ?2 AND absent NOT IN ('refused', 'lost') AND (began > 0 OR device_id <> ''))
@@ -118,8 +118,8 @@ func (s *Store) Looks(ctx context.Context, now time.Time) (stacks []state.Stack,
 func (s *Store) NextRetry(ctx context.Context, now time.Time) (retry time.Time, err error) {
 	err = s.read(ctx, "find the next retry", func(t tx) error {
 		next, err := t.count(`SELECT coalesce(min(at), 0) FROM (
-			SELECT retry_at AS at FROM stacks WHERE `+unconverged+` AND retry_at > ?1
-			UNION ALL SELECT look_at FROM stacks WHERE look_at > ?1)`, micros(now))
+			SELECT retry_at AS at FROM stacks INDEXED BY stacks_due WHERE `+unconverged+` AND retry_at > ?1
+			UNION ALL SELECT look_at FROM stacks WHERE look_at > 0 AND look_at > ?1)`, micros(now))
 		retry = instant(next)
 		return err
 	})
