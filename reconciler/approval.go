@@ -73,12 +73,12 @@ func (c *Converger) resume(ctx context.Context, id int64, in lane) error {
 	log := c.Log.With("run", run.ID, "stack", run.Stack, "pool", run.Pool)
 	why := c.stale(run, ws.Stack)
 	if why == "" {
-		if run.Approved.IsZero() || !take(ctx, in.applies) {
+		if run.Approved.IsZero() || !in.applies.take(ctx, run.Pool) {
 			return nil // it goes on waiting, also over a restart
 		}
 		log.Info("run", "phase", run.Phase, "approved_by", run.By)
 		f := c.apply(ctx, run, ws)
-		<-in.applies
+		in.applies.give()
 		c.conclude(ctx, run, f, log)
 		return nil
 	}

@@ -20,13 +20,13 @@ const planTime = 15 * time.Minute
 // write-ahead, apply, finish. A run that needs a person's approval is left
 // planned; see approval.go. An error means that nothing began.
 func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) error {
-	if !take(ctx, in.plans) {
+	if !in.plans.take(ctx, stack.Pool) {
 		return nil
 	}
 	planning := true
 	defer func() {
 		if planning {
-			<-in.plans
+			in.plans.give()
 		}
 	}()
 	run, ws, err := c.Store.BeginRun(ctx, stack.Name, c.Now())
@@ -55,11 +55,11 @@ func (c *Converger) converge(ctx context.Context, stack state.Stack, in lane) er
 		f = c.discarded(run, "it could not be recorded that it waits: "+err.Error(), c.retryAt(ws.Stack.Failures))
 	}
 	if f == nil {
-		<-in.plans
+		in.plans.give()
 		planning = false
-		if take(ctx, in.applies) {
+		if in.applies.take(ctx, stack.Pool) {
 			f = c.apply(ctx, run, ws)
-			<-in.applies
+			in.applies.give()
 		} else {
 			f = c.discarded(run, "hangar is stopping", time.Time{})
 		}

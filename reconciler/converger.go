@@ -59,7 +59,7 @@ type makingRun struct {
 
 // lane bounds the terraform processes of one kind of work. Creates have a lane
 // of their own, so that a destroy never waits behind them.
-type lane struct{ plans, applies chan struct{} }
+type lane struct{ plans, applies *turns }
 
 // NewConverger returns a Converger with the defaults of the settings that have
 // one.
@@ -136,7 +136,7 @@ func (c *Converger) tellWhatIsLeft() {
 }
 
 func (c *Converger) newLane() lane {
-	return lane{plans: make(chan struct{}, c.Plans), applies: make(chan struct{}, c.Applies)}
+	return lane{plans: newTurns(c.Plans), applies: newTurns(c.Applies)}
 }
 
 // start begins the work on every stack that is due and not in flight.
