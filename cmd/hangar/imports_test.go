@@ -37,7 +37,9 @@ var (
 		"hangar/reconciler/api/apitest":             {},
 		"hangar/reconciler/history":                 {"hangar/state", "hangar/tfmodules"},
 		"hangar/reconciler/metrics":                 {"hangar/state", "hangar/reconciler/scale"},
-		"hangar/reconciler/simulator":               {"hangar/state"},
+		"hangar/reconciler/simulator":               {"hangar/state", "hangar/reconciler/simulator/plugin"},
+		"hangar/reconciler/simulator/plugin":        {},
+		"hangar/reconciler/simulator/schematest":    {"hangar/reconciler/simulator/plugin"},
 		"hangar/cmd/hangar":                         {"hangar/"},
 	}
 	technologyRules = map[string][]string{
@@ -55,7 +57,7 @@ var (
 		"github.com/standard-webhooks/":       {"hangar/reconciler/notify"},
 		"github.com/prometheus/":              {"hangar/reconciler/metrics"},
 		"github.com/getkin/kin-openapi":       {"hangar/reconciler/api/apitest"},
-		"github.com/hashicorp/terraform-plug": {"hangar/reconciler/simulator"},
+		"github.com/hashicorp/terraform-plug": {"hangar/reconciler/simulator", "hangar/reconciler/simulator/plugin", "hangar/reconciler/simulator/schematest"},
 	}
 	// testRules are what tests may use beyond that.
 	testRules = map[string][]string{

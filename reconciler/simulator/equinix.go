@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"hangar/reconciler/simulator/plugin"
 )
 
 // equinixSchemas is the schema of equinix/equinix 4.16.1, cut down to what
@@ -39,19 +41,19 @@ func newEquinix(waits Waits, getenv func(string) string) *equinix {
 	return &equinix{waits: waits, getenv: getenv}
 }
 
-func (e *equinix) resources() map[string]managed {
-	return map[string]managed{"equinix_metal_device": &metalDevice{e}}
+func (e *equinix) Resources() map[string]plugin.Managed {
+	return map[string]plugin.Managed{"equinix_metal_device": &metalDevice{e}}
 }
 
-func (e *equinix) sources() map[string]source {
-	return map[string]source{
+func (e *equinix) Sources() map[string]plugin.Source {
+	return map[string]plugin.Source{
 		"equinix_metal_devices": &metalDevices{e}, "equinix_metal_project": &metalProject{e}, "equinix_metal_plans": &metalPlans{e},
 		"equinix_metal_facility": &metalPlace{e, "Facility", "/facilities"}, "equinix_metal_metro": &metalPlace{e, "Metro", "/locations/metros"},
 	}
 }
 
 // setting reads an attribute of the provider, or its environment variable.
-func (e *equinix) setting(config object, attribute, variable, otherwise string) string {
+func (e *equinix) setting(config plugin.Object, attribute, variable, otherwise string) string {
 	if s, ok := config[attribute].(string); ok {
 		return s
 	}
@@ -61,18 +63,18 @@ func (e *equinix) setting(config object, attribute, variable, otherwise string) 
 	return otherwise
 }
 
-func (e *equinix) authToken(config object) string {
+func (e *equinix) authToken(config plugin.Object) string {
 	return e.setting(config, "auth_token", "METAL_AUTH_TOKEN", "")
 }
 
-func (e *equinix) validate(config object) []*tfprotov6.Diagnostic {
+func (e *equinix) Validate(config plugin.Object) []*tfprotov6.Diagnostic {
 	if e.authToken(config) == "" {
 		return nil
 	}
-	return []*tfprotov6.Diagnostic{warning("Argument is deprecated", metalEnds, "auth_token")}
+	return []*tfprotov6.Diagnostic{plugin.Warning("Argument is deprecated", metalEnds, "auth_token")}
 }
 
-func (e *equinix) configure(config object) error {
+func (e *equinix) Configure(config plugin.Object) error {
 	base := e.setting(config, "endpoint", "EQUINIX_API_ENDPOINT", "https://api.equinix.com")
 	u, err := url.Parse(base)
 	if err != nil {

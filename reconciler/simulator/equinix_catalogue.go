@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"hangar/reconciler/simulator/plugin"
 )
 
 // metalProject is the data source equinix_metal_project, by an id.
 type metalProject struct{ *equinix }
 
-func (m metalProject) read(ctx context.Context, config object) (object, error) {
+func (m metalProject) Read(ctx context.Context, config plugin.Object) (plugin.Object, error) {
 	id := text(config["project_id"])
 	var project named
 	if err := m.client.call(ctx, http.MethodGet, "/projects/"+url.PathEscape(id), nil, &project); err != nil {
@@ -36,7 +38,7 @@ type metalPlace struct {
 	kind, path string
 }
 
-func (m metalPlace) read(ctx context.Context, config object) (object, error) {
+func (m metalPlace) Read(ctx context.Context, config plugin.Object) (plugin.Object, error) {
 	var all catalogue
 	if err := m.client.call(ctx, http.MethodGet, m.path, nil, &all); err != nil {
 		return nil, fmt.Errorf("error listing %s: %w", strings.TrimPrefix(m.path, "/"), err)
@@ -54,21 +56,21 @@ func (m metalPlace) read(ctx context.Context, config object) (object, error) {
 // metalPlans is the data source equinix_metal_plans, filtered here.
 type metalPlans struct{ *equinix }
 
-func (m metalPlans) read(ctx context.Context, config object) (object, error) {
+func (m metalPlans) Read(ctx context.Context, config plugin.Object) (plugin.Object, error) {
 	var all catalogue
 	if err := m.client.call(ctx, http.MethodGet, "/plans", nil, &all); err != nil {
 		return nil, err
 	}
-	var records []object
+	var records []plugin.Object
 	for _, plan := range all.Plans {
-		records = append(records, object{
+		records = append(records, plugin.Object{
 			"id": plan.ID, "slug": plan.Slug, "name": plan.Name, "description": "", "line": "baremetal", "legacy": false, "class": plan.Slug,
 			"deployment_types": []any{}, "available_in": []any{}, "available_in_metros": []any{}, "pricing_hour": 0.0, "pricing_month": 0.0,
 		})
 	}
 	for _, f := range listOf(config["filter"]) {
 		var err error
-		if records, err = filtered(records, f.(object)); err != nil {
+		if records, err = filtered(records, f.(plugin.Object)); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"hangar/reconciler/simulator/plugin"
 )
 
 // metalDevice is equinix_metal_device as the real provider has it
@@ -19,26 +21,26 @@ import (
 // custom partitions and the wait for a reservation.
 type metalDevice struct{ *equinix }
 
-func (metalDevice) rules() rules {
-	return rules{
-		defaults: map[string]any{
+func (metalDevice) Rules() plugin.Rules {
+	return plugin.Rules{
+		Defaults: map[string]any{
 			"always_pxe": false, "force_detach_volumes": false, "wait_for_reservation_deprovision": false,
 		},
-		replaces: deviceReplaces,
-		same:     deviceSame,
+		Replaces: deviceReplaces,
+		Same:     deviceSame,
 	}
 }
 
 // deviceReplaces lists the attributes that cannot change in place. User and
 // custom data can when behavior.allow_changes says so.
-func deviceReplaces(attribute string, planned object) bool {
+func deviceReplaces(attribute string, planned plugin.Object) bool {
 	switch attribute {
 	case "project_id", "metro", "facilities", "plan", "billing_cycle", "operating_system", "hardware_reservation_id",
 		"storage", "project_ssh_key_ids", "user_ssh_key_ids":
 		return true
 	case "user_data", "custom_data":
 		for _, b := range listOf(planned["behavior"]) {
-			if block, ok := b.(object); ok && slices.Contains(texts(block["allow_changes"]), attribute) {
+			if block, ok := b.(plugin.Object); ok && slices.Contains(texts(block["allow_changes"]), attribute) {
 				return false
 			}
 		}
@@ -49,7 +51,7 @@ func deviceReplaces(attribute string, planned object) bool {
 
 // deviceSame knows the differences that mean nothing: the API fills in the
 // place and the reservation that it chose.
-func deviceSame(attribute string, prior, planned object) bool {
+func deviceSame(attribute string, prior, planned plugin.Object) bool {
 	switch attribute {
 	case "metro":
 		return lower(planned["metro"]) == "" || lower(planned["metro"]) == lower(prior["metro"])
@@ -63,26 +65,26 @@ func deviceSame(attribute string, prior, planned object) bool {
 	return attribute == "timeouts"
 }
 
-func (metalDevice) validate(config object) []*tfprotov6.Diagnostic {
-	diagnostics := []*tfprotov6.Diagnostic{warning("Deprecated Resource", metalEnds, "")}
+func (metalDevice) Validate(config plugin.Object) []*tfprotov6.Diagnostic {
+	diagnostics := []*tfprotov6.Diagnostic{plugin.Warning("Deprecated Resource", metalEnds, "")}
 	facilities := config["facilities"]
 	for _, pair := range [][2]string{{"facilities", "metro"}, {"metro", "facilities"}} {
-		if config[pair[0]] != nil && config[pair[1]] != nil && known(config[pair[0]]) {
-			d := warning("Conflicting configuration arguments", fmt.Sprintf("%q: conflicts with %s", pair[0], pair[1]), pair[0])
+		if config[pair[0]] != nil && config[pair[1]] != nil && plugin.Known(config[pair[0]]) {
+			d := plugin.Warning("Conflicting configuration arguments", fmt.Sprintf("%q: conflicts with %s", pair[0], pair[1]), pair[0])
 			d.Severity = tfprotov6.DiagnosticSeverityError
 			diagnostics = append(diagnostics, d)
 		}
 	}
-	if facilities != nil && known(facilities) {
-		diagnostics = append(diagnostics, warning("Argument is deprecated", useMetro, "facilities"))
+	if facilities != nil && plugin.Known(facilities) {
+		diagnostics = append(diagnostics, plugin.Warning("Argument is deprecated", useMetro, "facilities"))
 	}
 	return diagnostics
 }
 
-// create orders a device and waits for it. Whatever goes wrong while it
+// Create orders a device and waits for it. Whatever goes wrong while it
 // waits, it forgets the device, as the real provider does: the state is then
 // nil, and the machine lives on.
-func (m metalDevice) create(ctx context.Context, planned object) (object, error) {
+func (m metalDevice) Create(ctx context.Context, planned plugin.Object) (plugin.Object, error) {
 	if len(listOf(planned["facilities"])) == 0 && text(planned["metro"]) == "" {
 		return nil, errors.New("one of facilies and metro must be configured")
 	}
@@ -119,7 +121,7 @@ func (m metalDevice) create(ctx context.Context, planned object) (object, error)
 }
 
 // orderOf makes the request for a device.
-func orderOf(planned object) createRequest {
+func orderOf(planned plugin.Object) createRequest {
 	order := createRequest{
 		Plan: text(planned["plan"]), OS: text(planned["operating_system"]), Hostname: text(planned["hostname"]),
 		Facility: texts(planned["facilities"]), Billing: text(planned["billing_cycle"]), Tags: texts(planned["tags"]),
@@ -135,8 +137,8 @@ func orderOf(planned object) createRequest {
 }
 
 // createTimeout reads timeouts { create = ... }, 30 minutes by default.
-func createTimeout(planned object) (time.Duration, error) {
-	timeouts, _ := planned["timeouts"].(object)
+func createTimeout(planned plugin.Object) (time.Duration, error) {
+	timeouts, _ := planned["timeouts"].(plugin.Object)
 	if create := text(timeouts["create"]); create != "" {
 		return time.ParseDuration(create)
 	}
@@ -178,8 +180,8 @@ func (m metalDevice) await(ctx context.Context, id string, timeout time.Duration
 	}
 }
 
-// read refreshes a device. 403 and 404 drop it from the state.
-func (m metalDevice) read(ctx context.Context, prior object) (object, error) {
+// Read refreshes a device. 403 and 404 drop it from the state.
+func (m metalDevice) Read(ctx context.Context, prior plugin.Object) (plugin.Object, error) {
 	after, err := m.find(ctx, prior)
 	if answered(err, http.StatusNotFound, http.StatusForbidden) {
 		return nil, nil
@@ -187,7 +189,7 @@ func (m metalDevice) read(ctx context.Context, prior object) (object, error) {
 	return after, err
 }
 
-func (m metalDevice) update(ctx context.Context, prior, planned object) (object, error) {
+func (m metalDevice) Update(ctx context.Context, prior, planned plugin.Object) (plugin.Object, error) {
 	change := map[string]any{}
 	for attribute, field := range map[string]string{
 		"hostname": "hostname", "description": "description", "tags": "tags", "user_data": "userdata",
@@ -205,15 +207,15 @@ func (m metalDevice) update(ctx context.Context, prior, planned object) (object,
 			return settled(planned), err
 		}
 	}
-	after, err := m.read(ctx, planned)
+	after, err := m.Read(ctx, planned)
 	if err != nil {
 		return settled(planned), err
 	}
 	return after, nil
 }
 
-// delete takes 403 for success, as the real provider does.
-func (m metalDevice) delete(ctx context.Context, prior object) error {
+// Delete takes 403 for success, as the real provider does.
+func (m metalDevice) Delete(ctx context.Context, prior plugin.Object) error {
 	path := devicePath(text(prior["id"]))
 	if prior["force_detach_volumes"] == true {
 		path += "?force_delete=true"
@@ -227,7 +229,7 @@ func (m metalDevice) delete(ctx context.Context, prior object) error {
 
 // find reads the device of a state, and what the API knows of it over the
 // state: not its user data, nor the keys that were asked for.
-func (m metalDevice) find(ctx context.Context, prior object) (object, error) {
+func (m metalDevice) find(ctx context.Context, prior plugin.Object) (plugin.Object, error) {
 	var d wireDevice
 	if err := m.client.call(ctx, http.MethodGet, devicePath(text(prior["id"]))+"?include="+deviceIncludes, nil, &d); err != nil {
 		return nil, err
@@ -243,13 +245,13 @@ func (m metalDevice) find(ctx context.Context, prior object) (object, error) {
 }
 
 // unset is what the real provider reads where a state holds nothing.
-var unset = object{"termination_time": "", "force_detach_volumes": false, "wait_for_reservation_deprovision": false}
+var unset = plugin.Object{"termination_time": "", "force_detach_volumes": false, "wait_for_reservation_deprovision": false}
 
 // settled replaces what is unknown by null.
-func settled(o object) object {
-	after := object{}
+func settled(o plugin.Object) plugin.Object {
+	after := plugin.Object{}
 	for name, value := range o {
-		if known(value) {
+		if plugin.Known(value) {
 			after[name] = value
 		}
 	}

@@ -12,12 +12,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hangar/reconciler/simulator/plugin"
 )
 
 // attributes is what equinix_metal_device keeps of a device. An attribute
 // that is set in the state only is not among them.
-func (d wireDevice) attributes() object {
-	return object{
+func (d wireDevice) attributes() plugin.Object {
+	return plugin.Object{
 		"id": d.ID, "hostname": d.Hostname, "plan": d.Plan.Slug, "operating_system": d.OS.Slug,
 		"deployed_facility": d.Facility.Code, "facilities": []any{d.Facility.Code}, "metro": d.Metro.Code,
 		"state": d.State, "billing_cycle": d.Billing, "locked": d.Locked, "always_pxe": d.AlwaysPXE,
@@ -34,8 +36,8 @@ func (d wireDevice) attributes() object {
 const bareNetwork = "layer2-individual"
 
 // record is what the list of equinix_metal_devices keeps of a device.
-func (d wireDevice) record() object {
-	return object{
+func (d wireDevice) record() plugin.Object {
+	return plugin.Object{
 		"device_id": d.ID, "hostname": d.Hostname, "project_id": d.Project.ID,
 		"facility": d.Facility.Code, "metro": d.Metro.Code, "plan": d.Plan.Slug, "operating_system": d.OS.Slug,
 		"state": d.State, "billing_cycle": d.Billing, "ipxe_script_url": d.IPXEScript, "always_pxe": d.AlwaysPXE,
@@ -64,7 +66,7 @@ func (d wireDevice) keyIDs() []any {
 func (d wireDevice) network() []any {
 	networks := []any{}
 	for _, ip := range d.IPs {
-		networks = append(networks, object{
+		networks = append(networks, plugin.Object{
 			"address": ip.Address, "gateway": ip.Gateway, "family": float64(ip.Family), "cidr": float64(ip.Cidr), "public": ip.Public,
 		})
 	}
@@ -86,7 +88,7 @@ func (d wireDevice) address(family int, public bool) string {
 // were fetched.
 type metalDevices struct{ *equinix }
 
-func (m metalDevices) read(ctx context.Context, config object) (object, error) {
+func (m metalDevices) Read(ctx context.Context, config plugin.Object) (plugin.Object, error) {
 	project := text(config["project_id"])
 	if project == "" {
 		return nil, errors.New("one of project_id or organization_id must be specified")
@@ -101,14 +103,14 @@ func (m metalDevices) read(ctx context.Context, config object) (object, error) {
 		panic(fmt.Sprintf("runtime error: invalid memory address or nil pointer dereference (no devices: %v)", err))
 	}
 	for _, f := range listOf(config["filter"]) {
-		if records, err = filtered(records, f.(object)); err != nil {
+		if records, err = filtered(records, f.(plugin.Object)); err != nil {
 			return nil, err
 		}
 	}
 	if err := sorted(records, listOf(config["sort"])); err != nil {
 		return nil, err
 	}
-	found := object{}
+	found := plugin.Object{}
 	for name, value := range config {
 		found[name] = value
 	}
@@ -123,8 +125,8 @@ func (m metalDevices) read(ctx context.Context, config object) (object, error) {
 
 // list fetches all pages, ten devices each: the real provider asks for no
 // other size.
-func (m metalDevices) list(ctx context.Context, project string, query url.Values) ([]object, error) {
-	var records []object
+func (m metalDevices) list(ctx context.Context, project string, query url.Values) ([]plugin.Object, error) {
+	var records []plugin.Object
 	for page := 1; ; page++ {
 		query.Set("page", strconv.Itoa(page))
 		var list struct {
@@ -146,7 +148,7 @@ func (m metalDevices) list(ctx context.Context, project string, query url.Values
 
 // filtered keeps the records that pass a filter block: one of its values
 // matches the attribute, or with all = true every one does.
-func filtered(records []object, filter object) ([]object, error) {
+func filtered(records []plugin.Object, filter plugin.Object) ([]plugin.Object, error) {
 	attribute := text(filter["attribute"])
 	var wanted []func(have any) bool
 	for _, value := range texts(filter["values"]) {
@@ -156,7 +158,7 @@ func filtered(records []object, filter object) ([]object, error) {
 		}
 		wanted = append(wanted, matches)
 	}
-	var kept []object
+	var kept []plugin.Object
 	for _, r := range records {
 		have, ok := r[attribute]
 		if !ok {
@@ -197,9 +199,9 @@ func matcher(matchBy, want string) (func(have any) bool, error) {
 }
 
 // sorted orders the records by the sort blocks, the first one first.
-func sorted(records []object, blocks []any) error {
+func sorted(records []plugin.Object, blocks []any) error {
 	for _, b := range slices.Backward(blocks) {
-		block := b.(object)
+		block := b.(plugin.Object)
 		attribute := text(block["attribute"])
 		descending := text(block["direction"]) == "desc"
 		for _, r := range records {
@@ -207,7 +209,7 @@ func sorted(records []object, blocks []any) error {
 				return fmt.Errorf("field '%s' does not exist in record schema", attribute)
 			}
 		}
-		slices.SortStableFunc(records, func(a, b object) int {
+		slices.SortStableFunc(records, func(a, b plugin.Object) int {
 			order := strings.Compare(fmt.Sprint(a[attribute]), fmt.Sprint(b[attribute]))
 			if descending {
 				return -order

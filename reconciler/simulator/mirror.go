@@ -14,6 +14,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
+
+	"hangar/reconciler/simulator/plugin"
 )
 
 // The provider that is stood in for.
@@ -60,12 +62,12 @@ func ServeProvider() error {
 	if err != nil {
 		return fmt.Errorf("serve simulated provider: %w", err)
 	}
-	s, err := parseSchemas(equinixSchemas, equinixAddress)
+	s, err := plugin.ParseSchemas(equinixSchemas, equinixAddress)
 	if err != nil {
 		return fmt.Errorf("serve simulated provider: %w", err)
 	}
 	return tf6server.Serve(equinixAddress, func() tfprotov6.ProviderServer {
-		return newServer(s, newEquinix(waits, os.Getenv))
+		return plugin.New(s, newEquinix(waits, os.Getenv))
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hangar/reconciler/simulator"
+	"hangar/reconciler/simulator/schematest"
 	"hangar/state"
 	"hangar/tfmodules"
 )
@@ -22,6 +23,13 @@ import (
 var mirror string
 
 func TestMain(m *testing.M) {
+	if schematest.Is() {
+		if err := schematest.Serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if simulator.IsProvider(os.Args[0]) {
 		if err := simulator.ServeProvider(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -1,4 +1,4 @@
-package simulator
+package plugin
 
 import (
 	"os"
@@ -12,17 +12,17 @@ import (
 
 // A provider of the newer kind: nested attributes instead of blocks.
 func TestParseSchemasOfAnotherProvider(t *testing.T) {
-	document, err := os.ReadFile(filepath.Join("testdata", "latitudesh_schema.json"))
+	document, err := os.ReadFile(filepath.Join("..", "schematest", "schemas", "latitudesh-4.0.0.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := parseSchemas(document, "registry.terraform.io/latitudesh/latitudesh")
+	s, err := ParseSchemas(document, "registry.terraform.io/latitudesh/latitudesh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := s.resources["latitudesh_server"]
+	server := s.Resources["latitudesh_server"]
 	if server == nil {
-		t.Fatalf("resources are %v", s.resources)
+		t.Fatalf("resources are %v", s.Resources)
 	}
 	nested := 0
 	for _, a := range server.Block.Attributes {
@@ -48,7 +48,7 @@ func TestParseSchemasFails(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if s, err := parseSchemas([]byte(test.document), "a"); err == nil {
+			if s, err := ParseSchemas([]byte(test.document), "a"); err == nil {
 				t.Errorf("schemas are %v", s)
 			}
 		})
@@ -56,19 +56,23 @@ func TestParseSchemasFails(t *testing.T) {
 }
 
 func TestValuesSurviveTheWire(t *testing.T) {
-	s, err := parseSchemas(equinixSchemas, equinixAddress)
+	document, err := os.ReadFile(filepath.Join("..", "equinix_schema.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema := s.resources["equinix_metal_device"]
-	want := object{}
+	s, err := ParseSchemas(document, "registry.terraform.io/equinix/equinix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := s.Resources["equinix_metal_device"]
+	want := Object{}
 	for name := range schema.ValueType().(tftypes.Object).AttributeTypes {
 		want[name] = nil
 	}
-	want["hostname"], want["always_pxe"], want["id"] = "agent-1", true, unknown{}
-	want["tags"] = []any{"a", unknown{}}
-	want["network"] = []any{object{"address": "a", "cidr": 31.0, "family": 4.0, "gateway": "g", "public": true}}
-	want["timeouts"] = object{"create": "1m", "delete": nil, "update": nil}
+	want["hostname"], want["always_pxe"], want["id"] = "agent-1", true, Unknown{}
+	want["tags"] = []any{"a", Unknown{}}
+	want["network"] = []any{Object{"address": "a", "cidr": 31.0, "family": 4.0, "gateway": "g", "public": true}}
+	want["timeouts"] = Object{"create": "1m", "delete": nil, "update": nil}
 	wire, err := encode(schema, want)
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +86,8 @@ func TestValuesSurviveTheWire(t *testing.T) {
 	if got, err := decode(schema, wire); err != nil || got != nil {
 		t.Errorf("null came back as %v, %v", got, err)
 	}
-	for name, value := range map[string]any{"hostname": 1.0, "tags": "a", "timeouts": []any{}, "network": object{}, "id": 1} {
-		if _, err := encode(schema, object{name: value}); err == nil {
+	for name, value := range map[string]any{"hostname": 1.0, "tags": "a", "timeouts": []any{}, "network": Object{}, "id": 1} {
+		if _, err := encode(schema, Object{name: value}); err == nil {
 			t.Errorf("%s = %v was encoded", name, value)
 		}
 	}
@@ -96,47 +100,47 @@ func TestPlan(t *testing.T) {
 	schema := &tfprotov6.Schema{Block: &tfprotov6.SchemaBlock{Attributes: []*tfprotov6.SchemaAttribute{
 		attribute("place", false), attribute("name", false), attribute("mode", false), attribute("id", true),
 	}}}
-	r := rules{
-		defaults: map[string]any{"mode": "slow"},
-		replaces: func(attribute string, _ object) bool { return attribute == "place" },
-		same: func(attribute string, _, planned object) bool {
+	r := Rules{
+		Defaults: map[string]any{"mode": "slow"},
+		Replaces: func(attribute string, _ Object) bool { return attribute == "place" },
+		Same: func(attribute string, _, planned Object) bool {
 			return attribute == "name" && planned["name"] == "alias"
 		},
 	}
-	prior := object{"place": "here", "name": "n", "mode": "slow", "id": "1"}
+	prior := Object{"place": "here", "name": "n", "mode": "slow", "id": "1"}
 	tests := []struct {
 		name            string
-		prior           object
-		config          object
-		proposed        object
-		want            object
+		prior           Object
+		config          Object
+		proposed        Object
+		want            Object
 		wantReplacement []string
 	}{
 		{
-			"create", nil, object{"place": "here"}, object{"place": "here", "name": nil, "mode": nil, "id": nil},
-			object{"place": "here", "name": nil, "mode": "slow", "id": unknown{}}, nil,
+			"create", nil, Object{"place": "here"}, Object{"place": "here", "name": nil, "mode": nil, "id": nil},
+			Object{"place": "here", "name": nil, "mode": "slow", "id": Unknown{}}, nil,
 		},
 		{
-			"create with a computed value given", nil, object{"id": "7"}, object{"id": "7"},
-			object{"id": "7", "mode": "slow"}, nil,
+			"create with a computed value given", nil, Object{"id": "7"}, Object{"id": "7"},
+			Object{"id": "7", "mode": "slow"}, nil,
 		},
-		{"nothing", prior, object{"place": "here", "name": "n"}, object{"place": "here", "name": "n", "mode": nil, "id": "1"}, prior, nil},
-		{"the same by another name", prior, object{"name": "alias"}, object{"place": "here", "name": "alias", "mode": nil, "id": "1"}, prior, nil},
+		{"nothing", prior, Object{"place": "here", "name": "n"}, Object{"place": "here", "name": "n", "mode": nil, "id": "1"}, prior, nil},
+		{"the same by another name", prior, Object{"name": "alias"}, Object{"place": "here", "name": "alias", "mode": nil, "id": "1"}, prior, nil},
 		{
-			"change", prior, object{"name": "m"}, object{"place": "here", "name": "m", "mode": nil, "id": "1"},
-			object{"place": "here", "name": "m", "mode": "slow", "id": "1"}, nil,
-		},
-		{
-			"replacement", prior, object{"place": "there"}, object{"place": "there", "name": "n", "mode": nil, "id": "1"},
-			object{"place": "there", "name": "n", "mode": "slow", "id": "1"}, []string{"place"},
+			"change", prior, Object{"name": "m"}, Object{"place": "here", "name": "m", "mode": nil, "id": "1"},
+			Object{"place": "here", "name": "m", "mode": "slow", "id": "1"}, nil,
 		},
 		{
-			"unknown value", prior, object{"place": unknown{}}, object{"place": unknown{}, "name": "n", "mode": nil, "id": "1"},
-			object{"place": unknown{}, "name": "n", "mode": "slow", "id": "1"}, []string{"place"},
+			"replacement", prior, Object{"place": "there"}, Object{"place": "there", "name": "n", "mode": nil, "id": "1"},
+			Object{"place": "there", "name": "n", "mode": "slow", "id": "1"}, []string{"place"},
 		},
 		{
-			"null for an empty string", object{"name": "", "mode": "slow"}, object{}, object{"name": nil, "mode": nil},
-			object{"name": "", "mode": "slow"}, nil,
+			"unknown value", prior, Object{"place": Unknown{}}, Object{"place": Unknown{}, "name": "n", "mode": nil, "id": "1"},
+			Object{"place": Unknown{}, "name": "n", "mode": "slow", "id": "1"}, []string{"place"},
+		},
+		{
+			"null for an empty string", Object{"name": "", "mode": "slow"}, Object{}, Object{"name": nil, "mode": nil},
+			Object{"name": "", "mode": "slow"}, nil,
 		},
 	}
 	for _, test := range tests {

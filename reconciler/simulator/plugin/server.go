@@ -1,4 +1,4 @@
-package simulator
+package plugin
 
 import (
 	"context"
@@ -8,37 +8,37 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// behaviour is what one stand-in provider does; its schemas say what it has.
-type behaviour interface {
-	// validate returns warnings and errors about the provider's configuration.
-	validate(config object) []*tfprotov6.Diagnostic
-	configure(config object) error
-	resources() map[string]managed
-	sources() map[string]source
+// Behaviour is what one stand-in provider does; its schemas say what it has.
+type Behaviour interface {
+	// Validate returns warnings and errors about the provider's configuration.
+	Validate(config Object) []*tfprotov6.Diagnostic
+	Configure(config Object) error
+	Resources() map[string]Managed
+	Sources() map[string]Source
 }
 
-// managed is the life of one kind of resource.
-type managed interface {
-	rules() rules
-	validate(config object) []*tfprotov6.Diagnostic
-	// create returns the state to keep, also beside an error; nil: none.
-	create(ctx context.Context, planned object) (object, error)
-	// read returns nil for what is no longer there.
-	read(ctx context.Context, prior object) (object, error)
-	update(ctx context.Context, prior, planned object) (object, error)
-	delete(ctx context.Context, prior object) error
+// Managed is the life of one kind of resource.
+type Managed interface {
+	Rules() Rules
+	Validate(config Object) []*tfprotov6.Diagnostic
+	// Create returns the state to keep, also beside an error; nil: none.
+	Create(ctx context.Context, planned Object) (Object, error)
+	// Read returns nil for what is no longer there.
+	Read(ctx context.Context, prior Object) (Object, error)
+	Update(ctx context.Context, prior, planned Object) (Object, error)
+	Delete(ctx context.Context, prior Object) error
 }
 
-// source is one kind of data source.
-type source interface {
-	read(ctx context.Context, config object) (object, error)
+// Source is one kind of data source.
+type Source interface {
+	Read(ctx context.Context, config Object) (Object, error)
 }
 
 // server speaks Terraform's plugin protocol 6 for a behaviour.
 type server struct {
 	tfprotov6.ProviderServer // nil: what the schemas do not offer is never called
 
-	schemas *schemas
+	schemas *Schemas
 	provider
 	stopped context.Context
 	stop    context.CancelFunc
@@ -46,26 +46,27 @@ type server struct {
 
 // provider is a behaviour with its resources and sources at hand.
 type provider struct {
-	behaviour
-	managed map[string]managed
-	source  map[string]source
+	Behaviour
+	managed map[string]Managed
+	source  map[string]Source
 }
 
-func newServer(s *schemas, b behaviour) *server {
+// New returns a server of the schemas that behaves so.
+func New(s *Schemas, b Behaviour) tfprotov6.ProviderServer {
 	stopped, stop := context.WithCancel(context.Background())
 	return &server{
 		schemas: s, stopped: stopped, stop: stop,
-		provider: provider{behaviour: b, managed: b.resources(), source: b.sources()},
+		provider: provider{Behaviour: b, managed: b.Resources(), source: b.Sources()},
 	}
 }
 
 // GetMetadata lists resources and data sources.
 func (s *server) GetMetadata(context.Context, *tfprotov6.GetMetadataRequest) (*tfprotov6.GetMetadataResponse, error) {
 	response := &tfprotov6.GetMetadataResponse{ServerCapabilities: &tfprotov6.ServerCapabilities{}}
-	for name := range s.schemas.resources {
+	for name := range s.schemas.Resources {
 		response.Resources = append(response.Resources, tfprotov6.ResourceMetadata{TypeName: name})
 	}
-	for name := range s.schemas.data {
+	for name := range s.schemas.Data {
 		response.DataSources = append(response.DataSources, tfprotov6.DataSourceMetadata{TypeName: name})
 	}
 	return response, nil
@@ -75,9 +76,9 @@ func (s *server) GetMetadata(context.Context, *tfprotov6.GetMetadataRequest) (*t
 func (s *server) GetProviderSchema(context.Context, *tfprotov6.GetProviderSchemaRequest) (*tfprotov6.GetProviderSchemaResponse, error) {
 	return &tfprotov6.GetProviderSchemaResponse{
 		ServerCapabilities: &tfprotov6.ServerCapabilities{},
-		Provider:           s.schemas.provider,
-		ResourceSchemas:    s.schemas.resources,
-		DataSourceSchemas:  s.schemas.data,
+		Provider:           s.schemas.Provider,
+		ResourceSchemas:    s.schemas.Resources,
+		DataSourceSchemas:  s.schemas.Data,
 	}, nil
 }
 
@@ -93,20 +94,20 @@ func (s *server) GetFunctions(context.Context, *tfprotov6.GetFunctionsRequest) (
 
 // ValidateProviderConfig passes the configuration on as it is.
 func (s *server) ValidateProviderConfig(_ context.Context, r *tfprotov6.ValidateProviderConfigRequest) (*tfprotov6.ValidateProviderConfigResponse, error) {
-	config, err := decode(s.schemas.provider, r.Config)
+	config, err := decode(s.schemas.Provider, r.Config)
 	if err != nil {
 		return nil, err
 	}
-	return &tfprotov6.ValidateProviderConfigResponse{PreparedConfig: r.Config, Diagnostics: s.validate(config)}, nil
+	return &tfprotov6.ValidateProviderConfigResponse{PreparedConfig: r.Config, Diagnostics: s.Validate(config)}, nil
 }
 
 // ConfigureProvider readies the provider for the calls that follow.
 func (s *server) ConfigureProvider(_ context.Context, r *tfprotov6.ConfigureProviderRequest) (*tfprotov6.ConfigureProviderResponse, error) {
-	config, err := decode(s.schemas.provider, r.Config)
+	config, err := decode(s.schemas.Provider, r.Config)
 	if err != nil {
 		return nil, err
 	}
-	return &tfprotov6.ConfigureProviderResponse{Diagnostics: failure(s.configure(config))}, nil
+	return &tfprotov6.ConfigureProviderResponse{Diagnostics: failure(s.Configure(config))}, nil
 }
 
 // StopProvider interrupts every call in flight: terraform was interrupted.
@@ -122,7 +123,7 @@ func (s *server) ValidateDataResourceConfig(context.Context, *tfprotov6.Validate
 
 // ReadDataSource reads a data source.
 func (s *server) ReadDataSource(ctx context.Context, r *tfprotov6.ReadDataSourceRequest) (*tfprotov6.ReadDataSourceResponse, error) {
-	schema, source := s.schemas.data[r.TypeName], s.source[r.TypeName]
+	schema, source := s.schemas.Data[r.TypeName], s.source[r.TypeName]
 	if schema == nil || source == nil {
 		return nil, fmt.Errorf("no data source %s", r.TypeName)
 	}
@@ -132,7 +133,7 @@ func (s *server) ReadDataSource(ctx context.Context, r *tfprotov6.ReadDataSource
 	}
 	ctx, cancel := s.interruptible(ctx)
 	defer cancel()
-	found, err := source.read(ctx, config)
+	found, err := source.Read(ctx, config)
 	if err != nil {
 		return &tfprotov6.ReadDataSourceResponse{Diagnostics: failure(err)}, nil
 	}
@@ -155,8 +156,8 @@ func failure(err error) []*tfprotov6.Diagnostic {
 	return []*tfprotov6.Diagnostic{{Severity: tfprotov6.DiagnosticSeverityError, Summary: err.Error()}}
 }
 
-// warning tells terraform of something unwise; attribute may be empty.
-func warning(summary, detail, attribute string) *tfprotov6.Diagnostic {
+// Warning tells terraform of something unwise; attribute may be empty.
+func Warning(summary, detail, attribute string) *tfprotov6.Diagnostic {
 	d := &tfprotov6.Diagnostic{Severity: tfprotov6.DiagnosticSeverityWarning, Summary: summary, Detail: detail}
 	if attribute != "" {
 		d.Attribute = tftypes.NewAttributePath().WithAttributeName(attribute)

@@ -1,4 +1,4 @@
-package simulator
+package plugin
 
 import (
 	"reflect"
@@ -6,23 +6,23 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
-// rules is what a provider's code knows of a resource beyond its schema. Each
+// Rules is what a provider's code knows of a resource beyond its schema. Each
 // may be nil.
-type rules struct {
-	// defaults are the values of attributes that the configuration leaves out.
-	defaults map[string]any
-	// replaces says whether a change of an attribute needs a new resource.
-	replaces func(attribute string, planned object) bool
-	// same says whether two different values of an attribute mean the same.
-	same func(attribute string, prior, planned object) bool
+type Rules struct {
+	// Defaults are the values of attributes that the configuration leaves out.
+	Defaults map[string]any
+	// Replaces says whether a change of an attribute needs a new resource.
+	Replaces func(attribute string, planned Object) bool
+	// Same says whether two different values of an attribute mean the same.
+	Same func(attribute string, prior, planned Object) bool
 }
 
 // plan computes what a resource will be, and which attributes make it a
 // replacement, as terraform-plugin-sdk does: prior is nil for a create,
 // proposed is terraform's merge of configuration and prior, neither is nil
 // for an update.
-func (r rules) plan(schema *tfprotov6.Schema, prior, config, proposed object) (planned object, replace []string) {
-	planned = object{}
+func (r Rules) plan(schema *tfprotov6.Schema, prior, config, proposed Object) (planned Object, replace []string) {
+	planned = Object{}
 	for name, value := range proposed {
 		planned[name] = value
 	}
@@ -30,10 +30,10 @@ func (r rules) plan(schema *tfprotov6.Schema, prior, config, proposed object) (p
 		if config[a.Name] != nil {
 			continue
 		}
-		if value, ok := r.defaults[a.Name]; ok {
+		if value, ok := r.Defaults[a.Name]; ok {
 			planned[a.Name] = value
 		} else if prior == nil && a.Computed {
-			planned[a.Name] = unknown{}
+			planned[a.Name] = Unknown{}
 		}
 	}
 	if prior == nil {
@@ -46,7 +46,7 @@ func (r rules) plan(schema *tfprotov6.Schema, prior, config, proposed object) (p
 			continue
 		}
 		changed = changed || !reflect.DeepEqual(prior[name], value)
-		if r.replaces != nil && r.replaces(name, planned) {
+		if r.Replaces != nil && r.Replaces(name, planned) {
 			replace = append(replace, name)
 		}
 	}
@@ -58,11 +58,11 @@ func (r rules) plan(schema *tfprotov6.Schema, prior, config, proposed object) (p
 
 // unchanged says whether an attribute stays what it was. In the SDK's type
 // system null and the zero value are the same.
-func (r rules) unchanged(name string, prior, planned object) bool {
+func (r Rules) unchanged(name string, prior, planned Object) bool {
 	if reflect.DeepEqual(prior[name], planned[name]) || zero(prior[name]) && zero(planned[name]) {
 		return true
 	}
-	return r.same != nil && r.same(name, prior, planned)
+	return r.Same != nil && r.Same(name, prior, planned)
 }
 
 // zero says whether a value is null or its type's zero value.
@@ -72,9 +72,9 @@ func zero(v any) bool {
 		return true
 	case []any:
 		return len(n) == 0
-	case object:
+	case Object:
 		return len(n) == 0
-	case unknown:
+	case Unknown:
 		return false
 	}
 	return reflect.ValueOf(v).IsZero()

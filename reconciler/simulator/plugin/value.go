@@ -1,4 +1,4 @@
-package simulator
+package plugin
 
 import (
 	"fmt"
@@ -8,16 +8,16 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// object is a Terraform object in Go's own terms: its attributes are nil
-// (null), unknown{}, string, bool, float64, []any (list, set, tuple) or
+// Object is a Terraform object in Go's own terms: its attributes are nil
+// (null), Unknown{}, string, bool, float64, []any (list, set, tuple) or
 // map[string]any (map, object).
-type object = map[string]any
+type Object = map[string]any
 
-// unknown stands for a value that is known after apply.
-type unknown struct{}
+// Unknown stands for a value that is known after apply.
+type Unknown struct{}
 
 // decode reads an object of a schema; nil: it is null.
-func decode(schema *tfprotov6.Schema, wire *tfprotov6.DynamicValue) (object, error) {
+func decode(schema *tfprotov6.Schema, wire *tfprotov6.DynamicValue) (Object, error) {
 	if wire == nil {
 		return nil, nil
 	}
@@ -28,15 +28,15 @@ func decode(schema *tfprotov6.Schema, wire *tfprotov6.DynamicValue) (object, err
 	return decodeObject(value)
 }
 
-func decodeObject(value tftypes.Value) (object, error) {
+func decodeObject(value tftypes.Value) (Object, error) {
 	native, err := decodeValue(value)
-	o, _ := native.(object)
+	o, _ := native.(Object)
 	return o, err
 }
 
 func decodeValue(v tftypes.Value) (any, error) {
 	if !v.IsKnown() {
-		return unknown{}, nil
+		return Unknown{}, nil
 	}
 	if v.IsNull() {
 		return nil, nil
@@ -60,7 +60,7 @@ func decodeValue(v tftypes.Value) (any, error) {
 		if err := v.As(&fields); err != nil {
 			return nil, err
 		}
-		o := object{}
+		o := Object{}
 		for name, field := range fields {
 			native, err := decodeValue(field)
 			if err != nil {
@@ -87,7 +87,7 @@ func decodeValue(v tftypes.Value) (any, error) {
 
 // encode writes an object of a schema; a nil object is null, an absent
 // attribute too.
-func encode(schema *tfprotov6.Schema, o object) (*tfprotov6.DynamicValue, error) {
+func encode(schema *tfprotov6.Schema, o Object) (*tfprotov6.DynamicValue, error) {
 	t := schema.ValueType()
 	var native any
 	if o != nil {
@@ -105,7 +105,7 @@ func encodeValue(t tftypes.Type, native any) (tftypes.Value, error) {
 	switch n := native.(type) {
 	case nil:
 		return tftypes.NewValue(t, nil), nil
-	case unknown:
+	case Unknown:
 		return tftypes.NewValue(t, tftypes.UnknownValue), nil
 	case string, bool, float64:
 		if err := tftypes.ValidateValue(t, n); err != nil {
@@ -114,7 +114,7 @@ func encodeValue(t tftypes.Type, native any) (tftypes.Value, error) {
 		return tftypes.NewValue(t, n), nil
 	case []any:
 		return encodeList(t, n)
-	case object:
+	case Object:
 		return encodeObject(t, n)
 	}
 	return tftypes.Value{}, fmt.Errorf("a %T is not a value", native)
@@ -141,7 +141,7 @@ func encodeList(t tftypes.Type, list []any) (tftypes.Value, error) {
 	return tftypes.NewValue(t, values), nil
 }
 
-func encodeObject(t tftypes.Type, o object) (tftypes.Value, error) {
+func encodeObject(t tftypes.Type, o Object) (tftypes.Value, error) {
 	values := map[string]tftypes.Value{}
 	put := func(name string, t tftypes.Type) error {
 		v, err := encodeValue(t, o[name])
@@ -170,20 +170,20 @@ func encodeObject(t tftypes.Type, o object) (tftypes.Value, error) {
 	return tftypes.NewValue(t, values), nil
 }
 
-// known says whether a value holds nothing that is known after apply.
-func known(v any) bool {
+// Known says whether a value holds nothing that is known after apply.
+func Known(v any) bool {
 	switch n := v.(type) {
-	case unknown:
+	case Unknown:
 		return false
 	case []any:
 		for _, element := range n {
-			if !known(element) {
+			if !Known(element) {
 				return false
 			}
 		}
-	case object:
+	case Object:
 		for _, field := range n {
-			if !known(field) {
+			if !Known(field) {
 				return false
 			}
 		}

@@ -1,4 +1,4 @@
-package simulator
+package plugin
 
 //lint:file-ignore SA1019 The real provider is built on the SDK with the legacy type system, and says so.
 
@@ -11,8 +11,8 @@ import (
 )
 
 // kind finds a resource's schema and life.
-func (s *server) kind(name string) (*tfprotov6.Schema, managed, error) {
-	schema, life := s.schemas.resources[name], s.managed[name]
+func (s *server) kind(name string) (*tfprotov6.Schema, Managed, error) {
+	schema, life := s.schemas.Resources[name], s.managed[name]
 	if schema == nil || life == nil {
 		return nil, nil, fmt.Errorf("no resource %s", name)
 	}
@@ -29,7 +29,7 @@ func (s *server) ValidateResourceConfig(_ context.Context, r *tfprotov6.Validate
 	if err != nil {
 		return nil, err
 	}
-	return &tfprotov6.ValidateResourceConfigResponse{Diagnostics: life.validate(config)}, nil
+	return &tfprotov6.ValidateResourceConfigResponse{Diagnostics: life.Validate(config)}, nil
 }
 
 // UpgradeResourceState reads a state as it is: there is one schema version.
@@ -55,7 +55,7 @@ func (s *server) ImportResourceState(_ context.Context, r *tfprotov6.ImportResou
 	if err != nil {
 		return nil, err
 	}
-	imported := object{"id": r.ID}
+	imported := Object{"id": r.ID}
 	for _, b := range schema.Block.BlockTypes {
 		if b.Nesting == tfprotov6.SchemaNestedBlockNestingModeList || b.Nesting == tfprotov6.SchemaNestedBlockNestingModeSet {
 			imported[b.TypeName] = []any{}
@@ -79,7 +79,7 @@ func (s *server) ReadResource(ctx context.Context, r *tfprotov6.ReadResourceRequ
 	}
 	ctx, cancel := s.interruptible(ctx)
 	defer cancel()
-	now, err := life.read(ctx, prior)
+	now, err := life.Read(ctx, prior)
 	if err != nil {
 		return &tfprotov6.ReadResourceResponse{NewState: r.CurrentState, Diagnostics: failure(err)}, nil
 	}
@@ -110,7 +110,7 @@ func (s *server) PlanResourceChange(_ context.Context, r *tfprotov6.PlanResource
 	if err != nil {
 		return nil, err
 	}
-	planned, replace := life.rules().plan(schema, prior, config, proposed)
+	planned, replace := life.Rules().plan(schema, prior, config, proposed)
 	response := &tfprotov6.PlanResourceChangeResponse{PlannedPrivate: r.PriorPrivate, UnsafeToUseLegacyTypeSystem: true}
 	for _, name := range replace {
 		response.RequiresReplace = append(response.RequiresReplace, tftypes.NewAttributePath().WithAttributeName(name))
@@ -135,17 +135,17 @@ func (s *server) ApplyResourceChange(ctx context.Context, r *tfprotov6.ApplyReso
 	}
 	ctx, cancel := s.interruptible(ctx)
 	defer cancel()
-	var after object
+	var after Object
 	var failed error
 	switch {
 	case planned == nil:
-		if failed = life.delete(ctx, prior); failed != nil {
+		if failed = life.Delete(ctx, prior); failed != nil {
 			after = prior
 		}
 	case prior == nil:
-		after, failed = life.create(ctx, planned)
+		after, failed = life.Create(ctx, planned)
 	default:
-		after, failed = life.update(ctx, prior, planned)
+		after, failed = life.Update(ctx, prior, planned)
 	}
 	wire, err := encode(schema, after)
 	return &tfprotov6.ApplyResourceChangeResponse{

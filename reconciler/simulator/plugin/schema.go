@@ -1,4 +1,4 @@
-package simulator
+package plugin
 
 import (
 	"encoding/json"
@@ -10,12 +10,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// schemas is what one provider can do, as `terraform providers schema -json`
+// Schemas is what one provider can do, as `terraform providers schema -json`
 // tells it. Nothing in it is peculiar to a provider.
-type schemas struct {
-	provider  *tfprotov6.Schema
-	resources map[string]*tfprotov6.Schema
-	data      map[string]*tfprotov6.Schema
+type Schemas struct {
+	Provider  *tfprotov6.Schema
+	Resources map[string]*tfprotov6.Schema // by type
+	Data      map[string]*tfprotov6.Schema // by type
 }
 
 // The JSON of `terraform providers schema -json`, format 1.0.
@@ -59,8 +59,8 @@ type (
 	}
 )
 
-// parseSchemas reads the schemas of the provider with the given address.
-func parseSchemas(document []byte, address string) (*schemas, error) {
+// ParseSchemas reads the schemas of the provider with the given address.
+func ParseSchemas(document []byte, address string) (*Schemas, error) {
 	var all jsonSchemas
 	if err := json.Unmarshal(document, &all); err != nil {
 		return nil, fmt.Errorf("read schema of %s: %w", address, err)
@@ -69,18 +69,18 @@ func parseSchemas(document []byte, address string) (*schemas, error) {
 	if !ok || p.Provider == nil {
 		return nil, fmt.Errorf("read schema of %s: it is not in the document", address)
 	}
-	s := &schemas{resources: map[string]*tfprotov6.Schema{}, data: map[string]*tfprotov6.Schema{}}
+	s := &Schemas{Resources: map[string]*tfprotov6.Schema{}, Data: map[string]*tfprotov6.Schema{}}
 	var err error
-	if s.provider, err = p.Provider.convert(); err != nil {
+	if s.Provider, err = p.Provider.convert(); err != nil {
 		return nil, fmt.Errorf("read schema of %s: %w", address, err)
 	}
 	for name, r := range p.Resources {
-		if s.resources[name], err = r.convert(); err != nil {
+		if s.Resources[name], err = r.convert(); err != nil {
 			return nil, fmt.Errorf("read schema of %s, resource %s: %w", address, name, err)
 		}
 	}
 	for name, d := range p.Data {
-		if s.data[name], err = d.convert(); err != nil {
+		if s.Data[name], err = d.convert(); err != nil {
 			return nil, fmt.Errorf("read schema of %s, data source %s: %w", address, name, err)
 		}
 	}
