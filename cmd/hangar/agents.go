@@ -149,12 +149,21 @@ func (a *agents) enter(sample state.Server, authorizedKey string, hostKey func(s
 // ownUserData returns the user's template and the name of the setting that it
 // comes from; an empty name when there is none.
 func (c Config) ownUserData() (text, name string, err error) {
-	switch {
-	case c.PacketUserDataFile != "":
-		bytes, err := os.ReadFile(c.PacketUserDataFile)
-		return string(bytes), "DRONE_PACKET_USERDATA_FILE", err
-	case c.PacketUserData != "":
-		return c.PacketUserData, "DRONE_PACKET_USERDATA", nil
+	for _, own := range []struct{ provider, text, file string }{
+		{"PACKET", c.PacketUserData, c.PacketUserDataFile},
+		{"HETZNERCLOUD", c.HetznerData, c.HetznerDataFile},
+		{"DIGITALOCEAN", c.OceanData, c.OceanDataFile},
+		{"SCALEWAY", c.ScalewayData, c.ScalewayDataFile},
+		{"OPENSTACK", c.OpenStackData, c.OpenStackDataFile},
+	} {
+		name := "DRONE_" + own.provider + "_USERDATA"
+		switch {
+		case own.file != "":
+			bytes, err := os.ReadFile(own.file)
+			return string(bytes), name + "_FILE", err
+		case own.text != "":
+			return own.text, name, nil
+		}
 	}
 	return "", "", nil
 }

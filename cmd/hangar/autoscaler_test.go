@@ -170,7 +170,7 @@ func TestAutoscalerEnvironment(t *testing.T) {
 		{"DRONE_PACKET_FACILITY", settings["facility"], "sjc1"},
 		{"DRONE_PACKET_PLAN", settings["plan"], "c2.large.arm"},
 		{"DRONE_PACKET_OS", settings["image"], "ubuntu_22_04"},
-		{"DRONE_PACKET_TAGS", runner.ExtraTags, []string{"drone", "agent", "prod"}},
+		{"DRONE_PACKET_TAGS", runner.ExtraTags["packet"], []string{"drone", "agent", "prod"}},
 		{"DRONE_PACKET_SSHKEY", settings["project_ssh_key_ids"], []any{"1ca7a1a3-3f23-4d0a-b6a1-6a1f0d9c3c3e"}},
 		{"DRONE_PACKET_HOSTNAME", pool.NamePrefix, "metal-"},
 		{"DRONE_INSTALL_CHECK_INTERVAL", s.agents.Check, 30 * time.Second},

@@ -99,6 +99,8 @@ type Config struct {
 	PacketCreateTimeout time.Duration `env:"DRONE_PACKET_CREATE_TIMEOUT" envDefault:"30m" help:"how long the provider waits for a new machine"`
 	PacketEndpoint      string        `env:"DRONE_PACKET_ENDPOINT" help:"another base URL of the API, such as http://127.0.0.1:9000"`
 
+	Clouds
+
 	Data               string        `env:"DRONE_DATA" envDefault:"data" help:"data folder (/data in the image)"`
 	DatabaseDriver     string        `env:"DRONE_DATABASE_DRIVER" envDefault:"sqlite3" help:"sqlite3, and nothing else"`
 	DatabaseDatasource string        `env:"DRONE_DATABASE_DATASOURCE" help:"database file (database.sqlite in the data folder)"`
@@ -129,8 +131,8 @@ type Config struct {
 	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for the approval of an admin: auto (none), destroys (those that destroy servers) or all (those that create or destroy any)"`
 	TerraformEnv        []string `env:"DRONE_TERRAFORM_ENV" help:"names of environment variables passed on to terraform"`
 
-	TerraformModule   string            `env:"DRONE_TERRAFORM_MODULE" envDefault:"packet" help:"module that makes the servers: packet, or the folder of one of your own, which begins with ./ or /"`
-	TerraformSettings map[string]string `env:"DRONE_TERRAFORM_SETTINGS" help:"settings of a module of your own: name:value,name:value; a pools file has them in any type"`
+	TerraformModule   string            `env:"DRONE_TERRAFORM_MODULE" help:"module that makes the servers: packet, hetznercloud, digitalocean, vultr, vultr-instance, scaleway, scaleway-baremetal or openstack, or the folder of one of your own, which begins with ./ or /. Unless set, the one whose credentials are set"`
+	TerraformSettings map[string]string `env:"DRONE_TERRAFORM_SETTINGS" help:"settings of the module, but of packet: name:value,name:value; a pools file has them in any type"`
 
 	TerraformCheck        string        `env:"DRONE_TERRAFORM_CHECK" help:"command for /bin/sh -c that gets the JSON of each plan to create or destroy, and refuses it by an exit code other than 0"`
 	TerraformCheckTimeout time.Duration `env:"DRONE_TERRAFORM_CHECK_TIMEOUT" envDefault:"1m" help:"after which the command, and all that it has started, is killed, and the plan is refused"`
@@ -174,6 +176,13 @@ func (c Config) secrets(environ map[string]string, agent []string) []string {
 	secrets := []string{c.ServerToken, c.AgentToken, c.PacketAPIKey, c.UIPassword, c.SlackWebhook, c.NotifyWebhook, c.NotifySecret, c.PrometheusToken, c.WebhookSecret}
 	for _, name := range c.TerraformEnv {
 		secrets = append(secrets, environ[name])
+	}
+	for _, account := range c.accounts(environ) {
+		for name, value := range account.env {
+			if state.SecretName(name) {
+				secrets = append(secrets, value)
+			}
+		}
 	}
 	for _, variable := range agent {
 		if _, value, _ := strings.Cut(variable, "="); len(value) >= 12 {
@@ -230,7 +239,9 @@ func (c Config) mistakes() []string {
 	wrong(c.EventsKeep < 24*time.Hour, "DRONE_EVENTS_KEEP=%s: want 24h or more, since for so long news waits for a target that does not answer", c.EventsKeep)
 	wrong(c.Keep < 24*time.Hour, "DRONE_KEEP=%s: want 24h or more, since what a day has cost is counted from the records", c.Keep)
 
-	wrong(len(c.TerraformSettings) > 0 && c.TerraformModule == "packet", "DRONE_TERRAFORM_SETTINGS=...: are those of a module of your own; the module packet has DRONE_PACKET_*")
+	wrong(len(c.TerraformSettings) > 0 && c.TerraformModule == "packet", "DRONE_TERRAFORM_SETTINGS=...: are those of another module; the module packet has DRONE_PACKET_*")
+	wrong(c.OceanFirewall != "", "DRONE_DIGITALOCEAN_FIREWALL=%s: a firewall is attached by a tag: give it one at DigitalOcean, name the tag in DRONE_DIGITALOCEAN_TAGS, and unset this", c.OceanFirewall)
+	wrong(c.OpenStackPool != "", "DRONE_OPENSTACK_IP_POOL=%s: the module openstack gives no floating addresses: let hangar reach the machines in their network, also by DRONE_SSH_PROXY_JUMP, or make a module of your own, and unset this", c.OpenStackPool)
 	wrong(len(c.PacketFacility) > 0 && len(c.PacketMetro) > 0, "DRONE_PACKET_METRO=%s: stands instead of DRONE_PACKET_FACILITY=%s; set one of them", list(c.PacketMetro), list(c.PacketFacility))
 	oneOf("DRONE_PACKET_BILLING", c.PacketBilling, "hourly", "daily", "monthly", "yearly")
 	wrong(c.PacketEndpoint != "" && !isURL(c.PacketEndpoint), "DRONE_PACKET_ENDPOINT=%s: want a URL, such as http://127.0.0.1:9000", c.PacketEndpoint)

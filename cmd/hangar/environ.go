@@ -63,8 +63,14 @@ func parseSettings(environ map[string]string, asked func(name string) bool) (Con
 			c.AgentEnviron[i] = name + "=" + value
 		}
 	}
+	if c.TerraformModule == "" && asked("DRONE_TERRAFORM_MODULE") {
+		var err error
+		if c.TerraformModule, err = chosen(environ); err != nil && c.PoolsFile == "" {
+			mistakes = append(mistakes, err.Error())
+		}
+	}
 	// Which modules make servers, and what they need, the pools tell.
-	otherModules := set["DRONE_POOLS_FILE"] != "" || set["DRONE_TERRAFORM_MODULE"] != ""
+	otherModules := set["DRONE_POOLS_FILE"] != "" || c.TerraformModule != "packet" || set["DRONE_TERRAFORM_MODULE"] != ""
 	for _, s := range settings() {
 		if otherModules && strings.HasPrefix(s.name, "DRONE_PACKET_") {
 			continue
@@ -176,7 +182,10 @@ func (s setting) shown() string {
 // settings lists every setting, in the order of Config's fields.
 func settings() []setting {
 	var all []setting
-	for f := range reflect.TypeFor[Config]().Fields() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if f.Anonymous {
+			continue
+		}
 		all = append(all, setting{f.Name, f.Tag.Get("env"), f.Tag.Get("envDefault"), f.Tag.Get("need"), f.Tag.Get("help")})
 	}
 	return all

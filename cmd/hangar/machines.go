@@ -163,7 +163,7 @@ func (c sshCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	argv, err := client.Command(hostOf(s, cfg.AgentPrivateIP))
+	argv, err := client.Command(hostOf(s, cfg.private()))
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,13 @@ import (
 )
 
 type mirrorCommand struct {
-	Dir      string `arg:"" help:"Folder for the providers; what is there already is kept."`
-	Platform string `placeholder:"OS_ARCH" help:"Platform of the providers (that of this program), such as linux_arm64."`
+	Dir      string   `arg:"" help:"Folder for the providers; what is there already is kept."`
+	Module   []string `default:"packet" help:"Modules whose providers are downloaded: packet, hetznercloud,..."`
+	Platform string   `placeholder:"OS_ARCH" help:"Platform of the providers (that of this program), such as linux_arm64."`
 }
 
 func (mirrorCommand) Help() string {
-	return `Has terraform providers mirror download the providers of the modules that come with hangar, and unpacks them. Set DRONE_TERRAFORM_MIRROR to the folder, and hangar serve needs no registry. Terraform is found as by hangar serve: DRONE_TERRAFORM_BINARY, PATH, else DRONE_TERRAFORM_VERSION is installed below DRONE_DATA, its checksum and signature verified.
+	return `Has terraform providers mirror download the providers of modules that come with hangar, and unpacks them. Set DRONE_TERRAFORM_MIRROR to the folder, and hangar serve needs no registry. Terraform is found as by hangar serve: DRONE_TERRAFORM_BINARY, PATH, else DRONE_TERRAFORM_VERSION is installed below DRONE_DATA, its checksum and signature verified.
 
     hangar mirror /var/lib/hangar-mirror`
 }
@@ -33,7 +34,7 @@ func (c mirrorCommand) Run(p *program) error {
 		return err
 	}
 	var modules []tfmodules.Module
-	for _, name := range tfmodules.Names() {
+	for _, name := range c.Module {
 		m, err := tfmodules.Shipped(name)
 		if err != nil {
 			return err

@@ -49,8 +49,14 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 		}
 	}
 	settings := map[string]map[string]any{"packet": c.packetSettings()}
+	candidates := map[string][]map[string]any{"packet": c.packetPlaces()}
+	for name, account := range c.accounts(environ) {
+		settings[name], candidates[name] = account.settings, account.places
+	}
 	if own := filepath.Base(module); module != "packet" {
-		settings[own] = map[string]any{}
+		if settings[own] == nil {
+			settings[own] = map[string]any{}
+		}
 		for name, value := range c.TerraformSettings {
 			settings[own][name] = value
 		}
@@ -64,7 +70,7 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 			CreateBudget: c.PoolCreateBudget, MaxUnavailable: 1,
 			MinAge: c.PoolMinAge, Idle: c.PoolIdle, BillingPeriod: c.PoolBillingPeriod,
 		},
-		Module: module, Settings: settings, Candidates: map[string][]map[string]any{"packet": c.packetPlaces()},
+		Module: module, Settings: settings, Candidates: candidates,
 		Usable: func(module string) error {
 			var missing []error
 			for name, value := range map[string]string{"DRONE_PACKET_APIKEY": c.PacketAPIKey, "DRONE_PACKET_PROJECT_ID": c.PacketProjectID} {
@@ -72,7 +78,7 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 					missing = append(missing, fmt.Errorf("module packet needs %s: %s", name, needOf(name)))
 				}
 			}
-			return errors.Join(missing...)
+			return errors.Join(append(missing, usable(module, environ))...)
 		},
 		Billed: billed(environ),
 		Env:    c.TerraformEnv,
@@ -83,22 +89,6 @@ func (c Config) poolEnvironment(environ map[string]string, a *agents) pools.Envi
 			return terraform.MayPass(name)
 		},
 		Agent: a.digest,
-	}
-}
-
-// billed tells what servers are billed in; nil where the user says when they may
-// leave.
-func billed(environ map[string]string) func(state.Candidate) time.Duration {
-	for _, name := range []string{"DRONE_POOL_MIN_AGE", "DRONE_POOL_IDLE", "DRONE_POOL_BILLING_PERIOD"} {
-		if environ[name] != "" {
-			return nil
-		}
-	}
-	return func(k state.Candidate) time.Duration {
-		if k.Provider == "packet" && k.Settings["billing_cycle"] == "hourly" {
-			return time.Hour
-		}
-		return 0
 	}
 }
 
@@ -216,6 +206,9 @@ func (s *service) prepare(ctx context.Context) error {
 // keys are the variables that the terraform of each module gets.
 func (c Config) keys(environ map[string]string, env map[string][]string) map[string]map[string]string {
 	keys := map[string]map[string]string{"packet": {"METAL_AUTH_TOKEN": c.PacketAPIKey}}
+	for module, account := range c.accounts(environ) {
+		keys[module] = account.env
+	}
 	for module, names := range env {
 		if keys[module] == nil {
 			keys[module] = map[string]string{}

@@ -162,7 +162,7 @@ func open(ctx context.Context, cfg Config, environ map[string]string, log *slog.
 			return nil, err
 		}
 		closers = append(closers, client.Close)
-		s.machines = &machines{client, cfg.AgentPrivateIP, cfg.secrets(environ, agents.environ)}
+		s.machines = &machines{client, cfg.private(), cfg.secrets(environ, agents.environ)}
 	}
 	runner, err := newRunner(ctx, cfg, environ, filepath.Join(cfg.Data, "terraform"), instance, agents, func() map[string][]string { return *s.env.Load() })
 	if err != nil {

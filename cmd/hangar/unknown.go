@@ -10,16 +10,11 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// clouds are those of drone/autoscaler for which hangar has no settings, by
+// others are those clouds of drone/autoscaler for which hangar has no settings, by
 // what the names of their variables begin with.
-var clouds = map[string]string{
-	"DRONE_AMAZON_":       "Amazon",
-	"DRONE_DIGITALOCEAN_": "DigitalOcean",
-	"DRONE_GOOGLE_":       "Google",
-	"DRONE_HETZNERCLOUD_": "Hetzner Cloud",
-	"DRONE_OPENSTACK_":    "OpenStack",
-	"OS_REGION_NAME":      "OpenStack",
-	"DRONE_SCALEWAY_":     "Scaleway",
+var others = map[string]string{
+	"DRONE_AMAZON_": "Amazon",
+	"DRONE_GOOGLE_": "Google",
 }
 
 // belongings are variables of the Drone server, its runner and its command
@@ -45,13 +40,13 @@ var belongings = map[string]string{
 // never their values. What is passed on to the agents or to terraform has one.
 func warnOfUnknown(log *slog.Logger, environ map[string]string) {
 	passed := strings.FieldsFunc(environ["DRONE_AGENT_ENVIRON"]+","+environ["DRONE_TERRAFORM_ENV"], func(r rune) bool { return r == ',' || r == ' ' })
-	others := map[string][]string{} // names by cloud
+	names := map[string][]string{} // by cloud
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
 		cloud := cloudOf(name)
 		switch {
 		case strings.TrimSpace(environ[name]) == "" || slices.Contains(passed, name) || known(name):
 		case cloud != "":
-			others[cloud] = append(others[cloud], name)
+			names[cloud] = append(names[cloud], name)
 		case belongings[name] != "":
 			log.Warn("unknown setting; set "+belongings[name]+" instead", "name", name)
 		case strings.HasPrefix(name, "DRONE_"):
@@ -64,14 +59,14 @@ func warnOfUnknown(log *slog.Logger, environ map[string]string) {
 			log.Warn("unknown setting; "+advice, "name", name)
 		}
 	}
-	for _, cloud := range slices.Sorted(maps.Keys(others)) {
+	for _, cloud := range slices.Sorted(maps.Keys(names)) {
 		log.Warn("settings of another cloud have no effect: hangar makes machines through Terraform modules; set DRONE_TERRAFORM_MODULE to a module of your own for it, or describe pools in a file that DRONE_POOLS_FILE names",
-			"cloud", cloud, "names", strings.Join(others[cloud], ","))
+			"cloud", cloud, "names", strings.Join(names[cloud], ","))
 	}
 }
 
 func cloudOf(name string) string {
-	for prefix, cloud := range clouds {
+	for prefix, cloud := range others {
 		if strings.HasPrefix(name, prefix) {
 			return cloud
 		}

@@ -24,7 +24,7 @@ import (
 // attend wires the loop that looks after the runners on the machines.
 func (s *service) attend() {
 	a := reconciler.NewAgents(s.store, s.machines)
-	a.Check, a.Deadline, a.Private, a.Log = s.cfg.CheckInterval, s.cfg.CheckDeadline, s.cfg.AgentPrivateIP, s.log
+	a.Check, a.Deadline, a.Private, a.Log = s.cfg.CheckInterval, s.cfg.CheckDeadline, s.cfg.private(), s.log
 	a.AtOnce, a.Grace, s.reconciler.Grace = s.machines.Limit, s.cfg.AgentGrace, s.cfg.AgentGrace
 	if a.Ping = 0; s.cfg.PingerEnabled {
 		a.Ping = s.cfg.PingerInterval
@@ -151,7 +151,7 @@ func newRunner(ctx context.Context, cfg Config, environ map[string]string, dir, 
 	if err != nil {
 		return nil, err
 	}
-	r.Mirror, r.Env, r.Instance, r.ExtraTags = cfg.TerraformMirror, env, instance, cfg.PacketTags
+	r.Mirror, r.Env, r.Instance, r.ExtraTags = cfg.TerraformMirror, env, instance, map[string][]string{"packet": cfg.PacketTags}
 	r.Keys = func() map[string]map[string]string { return cfg.keys(environ, moduleEnv()) }
 	r.UserData, r.Secrets = a.userData, cfg.secrets(environ, a.environ)
 	if cfg.PacketEndpoint != "" {

@@ -335,7 +335,7 @@ pool "g" {
 		`8,3: idle = "soon": want a duration`,
 		`9,3: billing = "-1h": want a duration`,
 		`10,3: An argument named "colour" is not expected here`,
-		`13,3: module "packt" does not come with hangar; it has packet; the folder of one of your own begins with ./ or /`,
+		`13,3: module "packt" does not come with hangar; it has digitalocean, hetznercloud, openstack, packet, scaleway, scaleway-baremetal, vultr, vultr-instance; the folder of one of your own begins with ./ or /`,
 		"17,5: module packet has no setting facilty; it has ",
 		"19,3: candidate: metro stands instead of facility",
 		"23,3: module hall: setting size is missing",
@@ -493,11 +493,11 @@ pool "a" {
 // Servers stay as long as they are paid for, where nobody says otherwise.
 func TestBilledByTheHour(t *testing.T) {
 	e := environment()
-	e.Billed = func(k state.Candidate) time.Duration {
+	e.Billed = func(k state.Candidate) Billing {
 		if k.Provider == "packet" && k.Settings["billing_cycle"] != "monthly" {
-			return time.Hour
+			return Billing{Period: time.Hour}
 		}
-		return 0
+		return Billing{}
 	}
 	one, err := e.One()
 	if err != nil {

@@ -72,11 +72,17 @@ type Environment struct {
 	// whether there is such a variable, and whether it may be passed on.
 	Env []string
 	Has func(name string) error
-	// Billed is what servers of a candidate are billed in; 0: it is not known. Nil:
-	// the environment says itself when servers may leave.
-	Billed func(state.Candidate) time.Duration
+	// Billed is what servers of a candidate are billed in. Nil: the environment says
+	// itself when servers may leave.
+	Billed func(state.Candidate) Billing
 	// Agent is a digest of all that the agent on a server of the pool is told.
 	Agent func(p state.Pool) string
+}
+
+// Billing is how servers are billed. The zero Billing is not known.
+type Billing struct {
+	Period  time.Duration // a begun one is paid for; 0: by the second, or the minute
+	Minimum time.Duration // that is paid for in any case
 }
 
 // One returns the pool that the environment alone describes.
@@ -102,10 +108,15 @@ func (e Environment) paid(p *state.Pool) {
 	if e.Billed == nil || len(p.Candidates) == 0 {
 		return
 	}
-	period := e.Billed(p.Candidates[0])
-	alike := !slices.ContainsFunc(p.Candidates, func(c state.Candidate) bool { return e.Billed(c) != period })
-	if alike && period > 0 {
-		p.BillingPeriod, p.Idle = period, 0
+	billing := e.Billed(p.Candidates[0])
+	if slices.ContainsFunc(p.Candidates, func(c state.Candidate) bool { return e.Billed(c) != billing }) {
+		return
+	}
+	switch {
+	case billing.Period > 0:
+		p.BillingPeriod, p.Idle = billing.Period, 0
+	case billing.Minimum > 0:
+		p.MinAge = billing.Minimum
 	}
 }
 
@@ -119,7 +130,7 @@ func (b *builder) standard(p state.Pool, m tfmodules.Module, settings map[string
 	var candidates []state.Candidate
 	for _, place := range places {
 		place = without(place, settings)
-		k := candidate(m, join(b.env.Settings[m.Name], place, settings), nameOf(join(place, settings), m.Name))
+		k := candidate(m, join(b.env.Settings[m.Name], place, settings), nameOf(place, settings, m.Name))
 		if slices.ContainsFunc(candidates, func(o state.Candidate) bool { return o.Name == k.Name }) {
 			continue // what told them apart, the pool says itself
 		}
@@ -152,12 +163,17 @@ func candidate(m tfmodules.Module, settings map[string]any, name string) state.C
 	return state.Candidate{Name: name, Provider: m.Name, Module: m.Folder(), Resource: m.Resource, Settings: settings}
 }
 
-// nameOf names a place as the packet guide orders its words: facility or metro,
-// then plan.
-func nameOf(place map[string]any, otherwise string) string {
-	name := ""
-	for _, setting := range []string{"facility", "metro", "plan"} {
-		if text, ok := place[setting].(string); ok {
+// words are the settings by which candidates are called, in this order.
+var words = []string{"facility", "metro", "location", "region", "zone", "plan", "server_type", "size", "type", "offer", "flavor"}
+
+// nameOf calls a candidate by its place and plan: by what tells places apart, as
+// the pool's settings have it, and by what they say themselves of packet's.
+func nameOf(place, settings map[string]any, otherwise string) string {
+	name, all := "", join(place, settings)
+	for _, setting := range words {
+		_, tells := place[setting]
+		text, ok := all[setting].(string)
+		if ok && (tells || setting == "facility" || setting == "metro" || setting == "plan") {
 			name = joined(name, text)
 		}
 	}

@@ -128,7 +128,7 @@ func newRigIn(t testing.TB, binary string, boot time.Duration) *rig {
 	}
 	g.Env["GORACE"] = "atexit_sleep_ms=0" // under -race every provider would linger for a second
 	g.Provider = map[string]map[string]any{"packet": {"endpoint": server.URL}}
-	g.Instance, g.ExtraTags = "i-1", []string{"team=ci"}
+	g.Instance, g.ExtraTags = "i-1", map[string][]string{"packet": {"team=ci"}}
 	g.Secrets = []string{rpcSecret, apiKey}
 	g.UserData = func(s state.Server) ([]byte, error) {
 		n := g.created.Add(1)

@@ -28,7 +28,7 @@ var shippedModules = []shipped{
 	{
 		module: "hetznercloud", region: "fsn1", active: "running",
 		settings: map[string]any{"ssh_keys": []any{"4711"}, "firewall_ids": []any{7.0}, "labels": map[string]any{"team": "ci"}},
-		wrong:    map[string]any{"location": "fsn1-dc14", "server_type": "", "image": "", "labels": map[string]any{"hangar-stack": "x"}, "create_timeout": "soon"},
+		wrong:    map[string]any{"location": "fsn1 or so", "server_type": "", "image": "", "labels": map[string]any{"hangar-stack": "x"}, "create_timeout": "soon"},
 	},
 	{
 		module: "digitalocean", region: "nyc1", active: "active", private: "10.",

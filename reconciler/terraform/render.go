@@ -18,7 +18,7 @@ func (r *Runner) render(ws state.Workspace, module tfmodules.Module, dir string)
 	for _, s := range ws.Servers {
 		root.Servers = append(root.Servers, tfmodules.Server{
 			Name: s.Name,
-			Tags: tfmodules.Tags(r.Instance, cmp.Or(ws.Stack.Tag, ws.Stack.Name), s.Runner(), r.ExtraTags),
+			Tags: tfmodules.Tags(r.Instance, cmp.Or(ws.Stack.Tag, ws.Stack.Name), s.Runner(), r.ExtraTags[module.Name]),
 		})
 	}
 	text, err := tfmodules.Render(root)

@@ -30,8 +30,8 @@ type Runner struct {
 	Keys     func() map[string]map[string]string
 	Provider map[string]map[string]any // settings of the provider block, by module name; nothing secret
 
-	Instance  string   // whose servers they are; a tag
-	ExtraTags []string // more tags for every server
+	Instance  string              // whose servers they are; a tag
+	ExtraTags map[string][]string // more tags for every server, by module name
 	// UserData makes the user data of a server that is about to be created.
 	UserData func(state.Server) ([]byte, error)
 

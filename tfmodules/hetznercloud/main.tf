@@ -2,7 +2,7 @@ resource "hcloud_server" "server" {
   for_each = var.devices
 
   name               = each.key
-  location           = var.location
+  location           = split("-", var.location)[0]
   server_type        = var.server_type
   image              = var.image
   user_data          = each.value.user_data

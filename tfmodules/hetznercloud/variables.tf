@@ -7,13 +7,13 @@ variable "devices" {
 }
 
 variable "location" {
-  description = "Location in which the servers are made, for example fsn1."
+  description = "Location in which the servers are made, for example fsn1; of a data center, for example fsn1-dc14, the location counts."
   type        = string
   default     = "fsn1"
 
   validation {
-    condition     = can(regex("^[a-z]+[0-9]*$", var.location))
-    error_message = "location must be the name of a location, for example fsn1; a data center such as fsn1-dc14 is more than that."
+    condition     = can(regex("^[a-z]+[0-9]*(-dc[0-9]+)?$", var.location))
+    error_message = "location must be the name of a location, for example fsn1, or of a data center in it, for example fsn1-dc14."
   }
 }
 
