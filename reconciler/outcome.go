@@ -44,6 +44,9 @@ func (e end) outcome() state.Finish {
 	undone = append(undone, left...)
 
 	f.Error = strings.Join(causes(e.applyErr, e.readErr), "; ")
+	if e.applyErr != nil {
+		f.Error += advised(e.diagnostics)
+	}
 	if e.applyErr != nil || e.readErr != nil || len(undone) > 0 {
 		f.Phase = state.RunErrored
 	}
