@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"hangar/reconciler/simulator"
+	"hangar/reconciler/simulator/schematest"
 	"hangar/reconciler/terraform/terraformtest"
 )
 
@@ -29,6 +30,13 @@ import (
 // from a mirror, and hangar itself, when a test starts it as a process that
 // can be killed.
 func TestMain(m *testing.M) {
+	if schematest.Is() {
+		if err := schematest.Serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if simulator.IsProvider(os.Args[0]) || os.Getenv("HANGAR_TEST_MAIN") != "" {
 		main()
 		return

@@ -20,7 +20,7 @@ import (
 	"hangar/state"
 )
 
-var example = regexp.MustCompile("(?s)<!-- ([a-z./]+) -->\n```hcl\n(.*?)```\n")
+var example = regexp.MustCompile("(?s)<!-- ([a-z./]+) -->\n```(?:hcl|sh)\n(.*?)```\n")
 
 // examples writes the README's examples whose names begin so into a folder.
 func examples(t *testing.T, dir, prefix string) {
