@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -240,6 +241,9 @@ func (s *Sweeper) look(ctx context.Context) (view, state.Audit, error) {
 		}
 		if state.CodeOf(a.err) == state.NotFound {
 			s.Log.Debug("nothing is swept", "error", a.err)
+			if !slices.Contains(audit.Blind, q.template.Provider) {
+				audit.Blind = append(audit.Blind, q.template.Provider)
+			}
 			continue // nobody can look there, which was told at the start
 		}
 		v.areas = append(v.areas, a)

@@ -48,11 +48,12 @@ type Changes struct {
 
 // Audit is what the newest sweep found.
 type Audit struct {
-	At       time.Time `json:"at,omitzero"` // when the sweep began; zero: there was none yet
-	Devices  int       `json:"devices"`     // of this installation that the provider shows
-	Error    string    `json:"error"`       // why it could not look everywhere; empty: it could
-	Findings []Finding `json:"findings"`    // the oldest first
-	Early    bool      `json:"-"`           // what was there before these records may not all have been seen
+	At       time.Time `json:"at,omitzero"`     // when the sweep began; zero: there was none yet
+	Devices  int       `json:"devices"`         // of this installation that the provider shows
+	Error    string    `json:"error"`           // why it could not look everywhere; empty: it could
+	Blind    []string  `json:"blind,omitempty"` // modules without a census: nobody can look for their machines
+	Findings []Finding `json:"findings"`        // the oldest first
+	Early    bool      `json:"-"`               // what was there before these records may not all have been seen
 }
 
 // Sighting is what a look at the provider's list, or at a machine, tells of one

@@ -195,6 +195,9 @@ func (c auditCommand) print(out io.Writer, audit state.Audit) error {
 	} else {
 		fmt.Fprintf(out, "%s of this installation at %s; %s\n", plural(audit.Devices, "machine"), audit.At.Local().Format(time.DateTime), plural(len(audit.Findings), "finding"))
 	}
+	for _, module := range audit.Blind {
+		fmt.Fprintf(out, "The machines of module %s cannot be looked for: it has no census. What Terraform lost of them may be there, and be billed; look at the provider's own list.\n", module)
+	}
 	if len(audit.Findings) == 0 {
 		return nil
 	}

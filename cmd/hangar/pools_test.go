@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -115,6 +117,10 @@ func TestModuleOfTheReadme(t *testing.T) {
 	first := s.all()[0]
 	if !strings.Contains(s.log.String(), "a module has no census") {
 		t.Error("nothing tells that its module has no census")
+	}
+	var audit bytes.Buffer
+	if err := run(t.Context(), []string{"audit"}, w.environ(settings...), &audit, io.Discard); err != nil || !strings.Contains(audit.String(), "The machines of module mine cannot be looked for") {
+		t.Errorf("the audit tells, %v: %s", err, &audit)
 	}
 	env, err := os.ReadFile(seen)
 	if err != nil || !strings.Contains(string(env), "MY_TOKEN=correct-horse") || strings.Contains(string(env), "METAL_AUTH_TOKEN") || strings.Contains(string(env), "DRONE_") {

@@ -263,6 +263,15 @@ func TestNamesInLinks(t *testing.T) {
 	}
 }
 
+// Where nobody can look, the page says so, also when nothing was found.
+func TestPageTellsOfModulesWithoutCensus(t *testing.T) {
+	r, pools := pooled()
+	r.audit.Blind, r.audit.Findings = []string{"vultr"}, nil
+	if body := visit(t, r, pools, nil).in().get("/ui").body; !strings.Contains(body, "Nobody can look for the machines of module vultr") {
+		t.Error("the page does not tell")
+	}
+}
+
 // The first page shows some findings and leads to the rest, which are paged.
 func TestManyFindings(t *testing.T) {
 	r, pools := pooled()
