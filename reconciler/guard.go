@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,8 +23,10 @@ func Address(resource, server string) string {
 }
 
 // Guard says whether a plan's creates, deletes and imports are exactly the
-// wanted set at this stack's addresses. It answers with its verdict in words,
-// and whether the plan may be applied. Any drift, replacement, update in place
+// wanted set at this stack's addresses. A companion, another resource of the
+// module with a server's name as its key, such as its user data, comes with its
+// server, and goes when that does. It answers with its verdict in words, and
+// whether the plan may be applied. Any drift, replacement, update in place
 // or change of another resource refuses the plan: such a plan was made from a
 // state that is not the truth, and applying it can create a machine twice or
 // forget a living one.
@@ -43,7 +46,20 @@ func Guard(w Wanted, p state.Plan) (verdict string, ok bool) {
 			refuse("%s has drifted (%s)", c.Address, strings.Join(c.Actions, ", "))
 		}
 	}
+	comes, stays := make(map[string]bool), make(map[string]bool) // servers, by name
+	for _, server := range w.Creates {
+		comes[server] = true
+	}
+	for server := range w.Imports {
+		comes[server] = true
+	}
 	for _, c := range p.Changes {
+		if resource, server := keyed(c.Address); resource == w.Resource && strings.Join(c.Actions, ",") != "delete" {
+			stays[server] = true
+		}
+	}
+	for _, c := range p.Changes {
+		resource, server := keyed(c.Address)
 		switch kind := strings.Join(c.Actions, ","); {
 		case c.ImportID != "":
 			if id, wanted := imports[c.Address]; !wanted || id != c.ImportID {
@@ -53,6 +69,7 @@ func Guard(w Wanted, p state.Plan) (verdict string, ok bool) {
 			}
 			delete(imports, c.Address)
 		case kind == "no-op", kind == "read":
+		case server != "" && resource != w.Resource && (kind == "create" && comes[server] || kind == "delete" && !stays[server]):
 		case kind == "create":
 			if !creates[c.Address] {
 				refuse("%s would be created, which is not wanted", c.Address)
@@ -82,6 +99,18 @@ func Guard(w Wanted, p state.Plan) (verdict string, ok bool) {
 	}
 	return fmt.Sprintf("passed: %d to create, %d to destroy, %d to import, exactly as wanted",
 		len(w.Creates), len(w.Deletes), len(w.Imports)), true
+}
+
+// inModule is the address of a resource of the module with a key.
+var inModule = regexp.MustCompile(`^module\.devices\.(\w+\.\w+)\["([^"]+)"\]$`)
+
+// keyed takes an address apart: the resource, and the server that is its key;
+// empty: it is no such address.
+func keyed(address string) (resource, server string) {
+	if m := inModule.FindStringSubmatch(address); m != nil {
+		resource, server = m[1], m[2]
+	}
+	return resource, server
 }
 
 func (w Wanted) addresses(servers []string) map[string]bool {

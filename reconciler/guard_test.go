@@ -91,6 +91,7 @@ func TestGuardOnRecordedPlans(t *testing.T) {
 func TestGuardPassesNothingElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		servers := rapid.SliceOfNDistinct(rapid.StringMatching(`agent-[a-z]{8}`), 1, 8, rapid.ID[string]).Draw(t, "servers")
+		companions := rapid.Bool().Draw(t, "companions")
 		w := Wanted{Resource: resource, Imports: map[string]string{}}
 		var p state.Plan
 		for _, s := range servers {
@@ -106,17 +107,39 @@ func TestGuardPassesNothingElse(t *testing.T) {
 				change.Actions = []string{"no-op"}
 			}
 			p.Changes = append(p.Changes, change)
+			if companions { // an import makes its companion anew
+				kind := change.Actions[0]
+				if change.ImportID != "" {
+					kind = "create"
+				}
+				p.Changes = append(p.Changes, state.Change{Address: Address("user_data.agent", s), Actions: []string{kind}})
+			}
+		}
+		if companions { // of a server that was never made
+			p.Changes = append(p.Changes, state.Change{Address: Address("user_data.agent", "agent-never"), Actions: []string{"delete"}})
 		}
 		if verdict, ok := Guard(w, p); !ok {
 			t.Fatalf("the wanted plan was refused: %s", verdict)
 		}
-		i := rapid.IntRange(0, len(p.Changes)-1).Draw(t, "which")
+		indices := []int{}
+		for at, c := range p.Changes {
+			if strings.Contains(c.Address, resource) {
+				indices = append(indices, at)
+			}
+		}
+		i := rapid.SampledFrom(indices).Draw(t, "which")
 		bad := p
 		bad.Changes = slices.Clone(p.Changes)
 		kept := p.Changes[i].ImportID == "" && p.Changes[i].Actions[0] == "no-op"
 		harms := []string{"replace", "update", "forget", "elsewhere", "drift", "import", "reverse"}
 		if !kept { // which need not be in the plan
 			harms = append(harms, "drop")
+		}
+		if companions {
+			harms = append(harms, "strange companion", "changed companion")
+			if p.Changes[i].Actions[0] != "delete" {
+				harms = append(harms, "lost companion")
+			}
 		}
 		switch rapid.SampledFrom(harms).Draw(t, "harm") {
 		case "drop":
@@ -127,6 +150,12 @@ func TestGuardPassesNothingElse(t *testing.T) {
 			bad.Changes[i].Actions = []string{"update"}
 		case "forget":
 			bad.Changes[i].Actions = []string{"forget"}
+		case "strange companion":
+			bad.Changes = append(bad.Changes, state.Change{Address: Address("user_data.agent", "agent-strange"), Actions: []string{"create"}})
+		case "changed companion":
+			bad.Changes[i+1].Actions = []string{"update"}
+		case "lost companion":
+			bad.Changes[i+1].Actions = []string{"delete"}
 		case "elsewhere":
 			bad.Changes = append(bad.Changes, state.Change{Address: "module.other." + resource + `["x"]`, Actions: []string{"create"}})
 		case "drift":

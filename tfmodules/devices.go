@@ -195,3 +195,29 @@ func text(v cty.Value) string {
 	}
 	return out
 }
+
+// Companions lists the addresses of what a Terraform state of the rendered root
+// module holds beside servers, such as their user data.
+func (m Module) Companions(stateJSON []byte) ([]string, error) {
+	s, err := parseState(stateJSON)
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for _, r := range s.Resources {
+		if r.Mode != "managed" || m.isServer(r) {
+			continue
+		}
+		for _, i := range r.Instances {
+			address := r.Type + "." + r.Name
+			if r.Module != "" {
+				address = r.Module + "." + address
+			}
+			if i.IndexKey != nil {
+				address += fmt.Sprintf("[%#v]", i.IndexKey)
+			}
+			left = append(left, address)
+		}
+	}
+	return left, nil
+}

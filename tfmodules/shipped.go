@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-//go:embed packet hetznercloud digitalocean vultr vultr-instance scaleway scaleway-baremetal openstack
+//go:embed packet hetznercloud digitalocean vultr vultr-instance scaleway scaleway-baremetal openstack latitude
 var shipped embed.FS
 
 // Names lists the modules that come with hangar, in order.

@@ -11,6 +11,7 @@ import (
 // defaults.
 var required = map[string]map[string]any{
 	"packet":             {"facility": "ewr1", "plan": "c3.small.x86", "image": "ubuntu_24_04", "project_id": project},
+	"latitude":           {"project": "proj_1"},
 	"openstack":          {"flavor": "m1.large", "image": "ubuntu-24.04"},
 	"scaleway-baremetal": {"os": "7e865c16-1a63-4dc7-8181-dabc020fc21b", "ssh_key_ids": []any{"5a1c"}},
 }

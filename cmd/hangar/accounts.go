@@ -18,6 +18,7 @@ import (
 var native = map[string][]string{
 	"hetznercloud":       {"HCLOUD_TOKEN"},
 	"digitalocean":       {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"},
+	"latitude":           {"LATITUDESH_AUTH_TOKEN"},
 	"vultr":              {"VULTR_API_KEY"},
 	"vultr-instance":     {"VULTR_API_KEY"},
 	"scaleway":           {"SCW_ACCESS_KEY", "SCW_SECRET_KEY", "SCW_DEFAULT_PROJECT_ID", "SCW_DEFAULT_ORGANIZATION_ID"},
@@ -45,6 +46,7 @@ var credentials = []struct {
 	{"scaleway", false, []string{"DRONE_SCALEWAY_ACCESS_KEY"}},
 	{"scaleway-baremetal", true, []string{"DRONE_SCALEWAY_ACCESS_KEY"}},
 	{"openstack", false, []string{"OS_USERNAME", "OS_CLOUD", "OS_APPLICATION_CREDENTIAL_ID"}},
+	{"latitude", false, []string{"LATITUDESH_AUTH_TOKEN"}},
 	{"vultr", false, []string{"VULTR_API_KEY"}},
 	{"vultr-instance", true, []string{"VULTR_API_KEY"}},
 }
@@ -182,8 +184,11 @@ func billed(environ map[string]string) func(state.Candidate) pools.Billing {
 		}
 	}
 	return func(k state.Candidate) pools.Billing {
-		if k.Provider == "packet" && k.Settings["billing_cycle"] == "hourly" {
-			return pools.Billing{Period: time.Hour}
+		switch hourly := (pools.Billing{Period: time.Hour}); {
+		case k.Provider == "packet" && k.Settings["billing_cycle"] == "hourly":
+			return hourly
+		case k.Provider == "latitude" && (k.Settings["billing"] == nil || k.Settings["billing"] == "hourly"):
+			return hourly
 		}
 		return increments[k.Provider]
 	}

@@ -131,7 +131,7 @@ type Config struct {
 	TerraformApproval   string   `env:"DRONE_TERRAFORM_APPROVAL" envDefault:"auto" help:"which plans wait for the approval of an admin: auto (none), destroys (those that destroy servers) or all (those that create or destroy any)"`
 	TerraformEnv        []string `env:"DRONE_TERRAFORM_ENV" help:"names of environment variables passed on to terraform"`
 
-	TerraformModule   string            `env:"DRONE_TERRAFORM_MODULE" help:"module that makes the servers: packet, hetznercloud, digitalocean, vultr, vultr-instance, scaleway, scaleway-baremetal or openstack, or the folder of one of your own, which begins with ./ or /. Unless set, the one whose credentials are set"`
+	TerraformModule   string            `env:"DRONE_TERRAFORM_MODULE" help:"module that makes the servers: packet, hetznercloud, digitalocean, vultr, vultr-instance, scaleway, scaleway-baremetal, openstack or latitude, or the folder of one of your own, which begins with ./ or /. Unless set, the one whose credentials are set"`
 	TerraformSettings map[string]string `env:"DRONE_TERRAFORM_SETTINGS" help:"settings of the module, but of packet: name:value,name:value; a pools file has them in any type"`
 
 	TerraformCheck        string        `env:"DRONE_TERRAFORM_CHECK" help:"command for /bin/sh -c that gets the JSON of each plan to create or destroy, and refuses it by an exit code other than 0"`

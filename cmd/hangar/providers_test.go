@@ -34,6 +34,7 @@ var exported = regexp.MustCompile(`(\S+)=(\S+)`)
 // Whoever does what the guide says has a provider of their own: checked, planned,
 // served, found again and removed.
 func TestGuideOfTheReadme(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	examples(t, dir, "cloud")
 	w, cloud := cloudy(t)
@@ -99,6 +100,7 @@ func TestGuideOfTheReadme(t *testing.T) {
 // One hangar makes servers at three providers: reserved hardware first, another
 // provider when there is none left, and arm64 at a third one.
 func TestThreeProviders(t *testing.T) {
+	t.Parallel()
 	w, cloud := cloudy(t)
 	path := filepath.Join(t.TempDir(), "pools.hcl")
 	put(t, path, `

@@ -335,7 +335,7 @@ pool "g" {
 		`8,3: idle = "soon": want a duration`,
 		`9,3: billing = "-1h": want a duration`,
 		`10,3: An argument named "colour" is not expected here`,
-		`13,3: module "packt" does not come with hangar; it has digitalocean, hetznercloud, openstack, packet, scaleway, scaleway-baremetal, vultr, vultr-instance; the folder of one of your own begins with ./ or /`,
+		`13,3: module "packt" does not come with hangar; it has digitalocean, hetznercloud, latitude, openstack, packet, scaleway, scaleway-baremetal, vultr, vultr-instance; the folder of one of your own begins with ./ or /`,
 		"17,5: module packet has no setting facilty; it has ",
 		"19,3: candidate: metro stands instead of facility",
 		"23,3: module hall: setting size is missing",

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"encoding/base64"
 	"errors"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"hangar/reconciler"
 	"hangar/reconciler/simulator/schematest"
 	"hangar/state"
 	"hangar/tfmodules"
@@ -56,6 +58,11 @@ var shippedModules = []shipped{
 		wrong:    map[string]any{"zone": "paris", "offer": "", "os": "ubuntu", "ssh_key_ids": []any{}, "tags": []any{""}, "create_timeout": "soon"},
 	},
 	{
+		module: "latitude", region: "SAO", active: "on",
+		settings: map[string]any{"project": "proj_1", "ssh_keys": []any{"ssh_1"}},
+		wrong:    map[string]any{"site": "sao paulo", "plan": "", "operating_system": "ipxe", "project": "", "billing": "weekly", "create_timeout": "soon"},
+	},
+	{
 		module: "openstack", region: "RegionOne", active: "active",
 		settings: map[string]any{"flavor": "m1.large", "image": "7e865c16-1a63-4dc7-8181-dabc020fc21b", "network": "builds", "metadata": map[string]any{"team": "ci"}},
 		wrong:    map[string]any{"flavor": "", "image": "", "metadata": map[string]any{"hangar": "x"}, "create_timeout": "soon"},
@@ -100,6 +107,7 @@ func TestShippedModules(t *testing.T) {
 			}
 			s := &station{t, r, module, cloud, m}
 			s.live()
+			s.fails()
 			s.refuses()
 		})
 	}
@@ -129,7 +137,8 @@ func (s *station) workspace(servers ...string) state.Workspace {
 	return ws
 }
 
-// plan plans, and tells what is to change: create agent-a, import agent-b.
+// plan plans, and tells what is to change: create agent-a, import agent-b. The
+// guard must pass it, and no user data be in what is kept of it.
 func (s *station) plan(ws state.Workspace) (todo []string) {
 	s.Helper()
 	plan, err := s.Plan(s.Context(), ws)
@@ -139,9 +148,13 @@ func (s *station) plan(ws state.Workspace) (todo []string) {
 	if len(plan.Drift) > 0 {
 		s.Errorf("drift %+v", plan.Drift)
 	}
+	wanted := reconciler.Wanted{Resource: s.module.Resource, Imports: ws.Imports}
 	for _, c := range plan.Changes {
 		_, server, _ := strings.Cut(c.Address, `"`)
 		server = strings.TrimSuffix(server, `"]`)
+		if c.Address != reconciler.Address(s.module.Resource, server) {
+			continue // a companion
+		}
 		what := strings.Join(c.Actions, ",")
 		if c.ImportID != "" {
 			what = "import," + what
@@ -149,8 +162,19 @@ func (s *station) plan(ws state.Workspace) (todo []string) {
 		if what != "no-op" {
 			todo = append(todo, what+" "+server)
 		}
-		if want := "module.devices." + s.module.Resource + `["` + server + `"]`; c.Address != want {
-			s.Errorf("%s is changed, want %s", c.Address, want)
+		switch what {
+		case "create":
+			wanted.Creates = append(wanted.Creates, server)
+		case "delete":
+			wanted.Deletes = append(wanted.Deletes, server)
+		}
+	}
+	if verdict, ok := reconciler.Guard(wanted, plan); !ok {
+		s.Error(verdict)
+	}
+	for _, secret := range []string{"#cloud-config", base64.StdEncoding.EncodeToString([]byte("#cloud-config"))[:16]} {
+		if strings.Contains(plan.Text+string(plan.JSON), secret) {
+			s.Errorf("user data is in the plan: %s", secret)
 		}
 	}
 	return todo
@@ -212,6 +236,37 @@ func (s *station) live() {
 	s.apply(s.workspace())
 	if _, none, err := s.Read(s.Context(), three.Stack); err != nil || len(none) != 0 {
 		s.Errorf("in the end %+v, %v", none, err)
+	}
+}
+
+// fails makes one that the provider refuses. What came before it in the module is
+// not forgotten with the stack's folder, and goes with the next run.
+func (s *station) fails() {
+	const refusal = "422 there is none left"
+	kind, _, _ := strings.Cut(s.module.Resource, ".")
+	s.cloud.Fail(kind, refusal, false)
+	defer s.cloud.Fail(kind, "", false)
+	one := s.workspace("agent-d")
+	s.want(one, "create agent-d")
+	_, err := s.Apply(s.Context(), one, 3, func(state.ApplyEvent) {})
+	var failed *Error
+	if !errors.As(err, &failed) || !strings.Contains(failed.Error(), refusal) {
+		s.Errorf("the apply ended with %v", err)
+	}
+	_, devices, err := s.Read(s.Context(), one.Stack)
+	if err != nil || len(devices) != 0 {
+		s.Errorf("%d devices, %v", len(devices), err)
+	}
+	dir := filepath.Join(s.Dir, "stacks", one.Stack.Name)
+	if left := s.companions(dir); len(left) > 0 {
+		if err := s.Remove(one.Stack.Name); err == nil || !strings.Contains(err.Error(), left[0]) {
+			s.Errorf("the folder with %v is removed: %v", left, err)
+		}
+	}
+	s.want(s.workspace())
+	s.apply(s.workspace())
+	if left := s.companions(dir); len(left) > 0 {
+		s.Errorf("%v are left", left)
 	}
 }
 

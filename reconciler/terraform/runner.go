@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -110,17 +111,47 @@ func (r *Runner) Stacks() ([]string, error) {
 	return names, err
 }
 
-// Remove deletes a stack's folder, its state included.
+// Remove deletes a stack's folder, its state included. A state that still holds
+// something other than servers is kept: nothing else knows of it.
 func (r *Runner) Remove(stack string) error {
 	dir, err := r.stack(stack)
 	if err != nil {
 		return err
+	}
+	if left := r.companions(dir); len(left) > 0 {
+		return fmt.Errorf("stack %s is not removed: its state still holds %s, left by servers that were never made; run terraform destroy in %s", stack, strings.Join(left, ", "), dir)
 	}
 	r.commands.Delete(dir)
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove stack %s: %w", stack, err)
 	}
 	return nil
+}
+
+// sourced finds the module's copy in a rendered root module.
+var sourced = regexp.MustCompile(`source = "\.\./\.\./modules/([^"/]+)"`)
+
+// companions lists what the state in a stack's folder holds beside servers. What
+// cannot be read holds nothing that is known.
+func (r *Runner) companions(dir string) []string {
+	root, err := os.ReadFile(filepath.Join(dir, "main.tf"))
+	if err != nil {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, stateFile))
+	source := sourced.FindSubmatch(root)
+	if err != nil || source == nil {
+		return nil
+	}
+	module, err := r.module(string(source[1]))
+	if err != nil {
+		return nil
+	}
+	left, err := module.Companions(text)
+	if err != nil {
+		return nil
+	}
+	return left
 }
 
 // Processes is how many terraforms are under way.
