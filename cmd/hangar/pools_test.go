@@ -194,7 +194,7 @@ func TestModuleMistakes(t *testing.T) {
 		"module mine: setting colour is unknown":           guideWith("DRONE_TERRAFORM_MODULE="+mine, "DRONE_TERRAFORM_SETTINGS=size:s,colour:red"),
 		"there is no folder " + dir + "/none":              guideWith("DRONE_TERRAFORM_MODULE=" + dir + "/none"),
 		`module "packt" does not come with hangar`:         guideWith("DRONE_TERRAFORM_MODULE=packt"),
-		"are those of another module":                guideWith("DRONE_PACKET_APIKEY=k", "DRONE_TERRAFORM_SETTINGS=size:s"),
+		"are those of another module":                      guideWith("DRONE_PACKET_APIKEY=k", "DRONE_TERRAFORM_SETTINGS=size:s"),
 		"DRONE_POOLS_FILE=" + dir + "/none.hcl: read":      guideWith("DRONE_POOLS_FILE=" + dir + "/none.hcl"),
 		"packet.hcl:1,1: module packet needs DRONE_PACKET": guideWith("DRONE_POOLS_FILE=" + dir + "/packet.hcl"),
 		"half.hcl:1,": guideWith("DRONE_POOLS_FILE=" + dir + "/half.hcl"),
