@@ -32,11 +32,14 @@ func (s *Sweeper) questions(ctx context.Context) ([]question, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string][]string)
+	known, names := make(map[string][]string), make(map[string][]string)
 	for _, server := range snap.Servers {
+		scope := scopes[server.Stack]
 		if server.ID != "" {
-			scope := scopes[server.Stack]
 			known[scope] = append(known[scope], server.ID)
+		}
+		if server.ID != "" || !server.Began.IsZero() {
+			names[scope] = append(names[scope], server.Name)
 		}
 	}
 	var questions []question
@@ -48,7 +51,7 @@ func (s *Sweeper) questions(ctx context.Context) ([]question, error) {
 		}
 		asked[scope] = len(questions)
 		questions = append(questions, question{scope: scope, template: template, Question: state.Question{
-			Module: template.Module, Settings: template.Settings, Tag: "hangar-instance=" + s.Instance, Known: known[scope],
+			Module: template.Module, Settings: template.Settings, Tag: "hangar-instance=" + s.Instance, Known: known[scope], Names: names[scope],
 		}})
 	}
 	for _, p := range s.Pools.At(s.Now()).Pools {

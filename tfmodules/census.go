@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,38 +13,79 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// censusFolder is where a module keeps its census.
-const censusFolder = "census"
+// Where a module keeps its census, or, when its provider can list nothing, what
+// finds one device by its name instead.
+const (
+	censusFolder = "census"
+	lookupFolder = "lookup"
+)
 
-// Census is the part of a module that lists what exists at the provider. The
+// Census is the part of a module that tells what exists at the provider. The
 // contract: it takes tag, which all that it finds carry, and perhaps known,
 // ids of what is found whatever its tags; and outputs found, a list of what is
 // known of each device. Its other variables are settings of the module. It
 // makes nothing.
+//
+// A lookup is a census of one device: it takes name instead of tag, and also
+// outputs absent, a regular expression by which the provider's error is known when
+// there is no such device.
 type Census struct {
-	Providers []Provider // what it requires, in order of local names
-	Variables []Variable // in order of names; tag and known are not among them
-	Known     bool       // it takes known
+	Folder    string         // in the module
+	Providers []Provider     // what it requires, in order of local names
+	Variables []Variable     // in order of names; tag, known and name are not among them
+	Known     bool           // it takes known
+	Absent    *regexp.Regexp // of a lookup; nil: it is none
 }
 
-// findCensus reads the census, if the module has one, and says what it lacks.
+// ByName says whether it is a lookup.
+func (c *Census) ByName() bool { return c.Folder == lookupFolder }
+
+// findCensus reads the census, or else the lookup, if the module has one, and says
+// what it lacks.
 func (m *Module) findCensus() error {
-	if !m.hasFolder(censusFolder) {
+	folder := censusFolder
+	if !m.hasFolder(folder) {
+		folder = lookupFolder
+	}
+	if !m.hasFolder(folder) {
 		return nil
 	}
 	errs := []error{}
-	blocks, err := m.blocks(censusFolder)
+	blocks, err := m.blocks(folder)
 	if err == nil {
-		m.Census = &Census{}
+		m.Census = &Census{Folder: folder}
 		m.Census.Providers, err = findProviders(blocks)
 		errs = append(errs, err, m.findCensusVariables(blocks), findCensusOutput(blocks), findNoResource(blocks))
+		if m.Census.ByName() {
+			m.Census.Absent, err = findAbsent(blocks)
+			errs = append(errs, err)
+		}
 	} else {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return prefixed(censusFolder, err)
+		return prefixed(folder, err)
 	}
 	return nil
+}
+
+// findAbsent reads by what an error is known that says that there is nothing.
+func findAbsent(blocks []*hclsyntax.Block) (*regexp.Regexp, error) {
+	for _, b := range blocks {
+		if b.Type != "output" || len(b.Labels) != 1 || b.Labels[0] != "absent" || b.Body.Attributes["value"] == nil {
+			continue
+		}
+		v, diags := b.Body.Attributes["value"].Expr.Value(nil)
+		if diags.HasErrors() || v.Type() != cty.String || v.AsString() == "" {
+			break
+		}
+		absent, err := regexp.Compile(v.AsString())
+		if err != nil {
+			return nil, fmt.Errorf(`output "absent": %w`, err)
+		}
+		return absent, nil
+	}
+	return nil, errors.New(`output "absent" is missing: a regular expression, written out, of the provider's error where there is no such device`)
 }
 
 // prefixed puts the name of a folder before each of the joined errors.
@@ -61,12 +103,15 @@ func prefixed(folder string, err error) error {
 
 func (m *Module) findCensusVariables(blocks []*hclsyntax.Block) error {
 	var errs []error
-	tag := false
+	by, asked := "tag", false
+	if m.Census.ByName() {
+		by = "name"
+	}
 	for _, v := range variables(blocks) {
 		switch {
-		case v.Name == "tag":
-			tag = true
-		case v.Name == "known":
+		case v.Name == by:
+			asked = true
+		case v.Name == "known" && !m.Census.ByName():
 			m.Census.Known = true
 			if v.Required {
 				errs = append(errs, errors.New(`variable "known" has no default: it is not always given`))
@@ -78,8 +123,8 @@ func (m *Module) findCensusVariables(blocks []*hclsyntax.Block) error {
 			}
 		}
 	}
-	if !tag {
-		errs = append(errs, errors.New(`variable "tag" is missing: string`))
+	if !asked {
+		errs = append(errs, fmt.Errorf("variable %q is missing: string", by))
 	}
 	return errors.Join(errs...)
 }
@@ -129,6 +174,7 @@ type CensusRoot struct {
 	Settings map[string]any // of the module; those that its census takes are used
 	Provider map[string]any // settings of the provider block; nothing secret
 	Tag      string
+	Name     string   // of a lookup, instead of the tag
 	Known    []string // ids; left out where the census does not take them
 }
 
@@ -148,8 +194,12 @@ func RenderCensus(root CensusRoot) ([]byte, error) {
 	}
 	body.AppendNewline()
 	module := body.AppendNewBlock("module", []string{"census"}).Body()
-	module.SetAttributeValue("source", cty.StringVal("../../modules/"+root.Module.Folder()+"/"+censusFolder))
-	module.SetAttributeValue("tag", cty.StringVal(root.Tag))
+	module.SetAttributeValue("source", cty.StringVal("../../modules/"+root.Module.Folder()+"/"+census.Folder))
+	if census.ByName() {
+		module.SetAttributeValue("name", cty.StringVal(root.Name))
+	} else {
+		module.SetAttributeValue("tag", cty.StringVal(root.Tag))
+	}
 	if census.Known && len(root.Known) > 0 {
 		ids, err := toCty(root.Known)
 		if err != nil {
@@ -173,7 +223,10 @@ func (root CensusRoot) settings() (map[string]any, error) {
 	if root.Module.Census == nil {
 		return nil, fmt.Errorf("module %s has no census", name)
 	}
-	if root.Tag == "" {
+	switch byName := root.Module.Census.ByName(); {
+	case byName && root.Name == "":
+		return nil, fmt.Errorf("module %s: a lookup without a name would find anything", name)
+	case !byName && root.Tag == "":
 		return nil, fmt.Errorf("module %s: a census without a tag would find everything", name)
 	}
 	var errs []error

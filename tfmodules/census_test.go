@@ -40,6 +40,67 @@ output "found" {
 }
 `)
 
+// asked is plain with a lookup.
+var asked = merge(plain, "lookup/main.tf", `
+terraform {
+  required_providers {
+    other = {
+      source  = "example.com/some/other"
+      version = "1.0.0"
+    }
+  }
+}
+variable "name" {
+  type = string
+}
+variable "size" {
+  type = string
+}
+data "other_machine" "one" {
+  name = var.name
+}
+output "found" {
+  value = [data.other_machine.one]
+}
+output "absent" {
+  value = "^no such machine"
+}
+`)
+
+func TestLookup(t *testing.T) {
+	m, err := Load(asked, "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := m.Census; c == nil || !c.ByName() || c.Known || !c.Absent.MatchString("no such machine: x") || len(c.Variables) != 1 {
+		t.Errorf("lookup %+v", c)
+	}
+	text, err := RenderCensus(CensusRoot{Module: m, Settings: map[string]any{"size": "big"}, Name: "agent-a", Tag: "hangar"})
+	for _, want := range []string{`source = "../../modules/` + m.Folder() + `/lookup"`, `name   = "agent-a"`, `size   = "big"`} {
+		if err != nil || !strings.Contains(string(text), want) || strings.Contains(string(text), "tag ") {
+			t.Errorf("%v: want %s in\n%s", err, want, text)
+		}
+	}
+	if _, err := RenderCensus(CensusRoot{Module: m, Settings: map[string]any{"size": "big"}, Tag: "hangar"}); err == nil {
+		t.Error("rendered without a name")
+	}
+	// A census is the better of the two.
+	if m, err := Load(merge(counted, "lookup/main.tf", "# not looked at"), "mine"); err != nil || m.Census.ByName() {
+		t.Errorf("%+v, %v", m.Census, err)
+	}
+	for want, fsys := range map[string]fstest.MapFS{
+		`lookup: variable "name" is missing`:                            with(asked, `variable "name"`, `variable "label"`),
+		`lookup: output "absent" is missing`:                            with(asked, `output "absent"`, `output "away"`),
+		`lookup: output "absent" is missing: a regular expression, wri`: with(asked, `"^no such machine"`, `var.size`),
+		`lookup: output "absent": error parsing regexp`:                 with(asked, `"^no such machine"`, `"("`),
+		`lookup: output "found" is missing`:                             with(asked, `output "found"`, `output "list"`),
+	} {
+		if _, err := Load(fsys, "mine"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+}
+
 func TestCensusOfShipped(t *testing.T) {
 	c := packet(t).Census
 	if c == nil || !c.Known || len(c.Variables) != 1 || c.Variables[0] != (Variable{"project_id", true}) {

@@ -32,7 +32,7 @@ func TestGoldenRootsOfShippedModules(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m.Census != nil {
-			census, err := RenderCensus(CensusRoot{Module: m, Settings: required[name], Tag: "hangar-stack=default-k3v7q2mn"})
+			census, err := RenderCensus(CensusRoot{Module: m, Settings: required[name], Tag: "hangar-stack=default-k3v7q2mn", Name: "agent-aaaaaaaa"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -149,6 +149,9 @@ func (s *service) adopt(ctx context.Context, environ map[string]string, runner *
 		return err
 	}
 	for _, m := range set.Modules {
+		if m.Census != nil && m.Census.ByName() {
+			s.log.Info("the provider of a module can list nothing: its machines are looked for one by one, by the names in the records; those of lost records are not found", "module", m.Name)
+		}
 		if m.Census == nil {
 			s.log.Warn("a module has no census: machines that Terraform forgets cannot be found, and a destruction is believed, not verified", "module", m.Name)
 		}

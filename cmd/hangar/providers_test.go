@@ -155,3 +155,35 @@ pool "arm64" {
 		t.Errorf("servers %v", by)
 	}
 }
+
+// A machine that Terraform forgot at a provider which can list nothing is found by
+// its name, and taken over: no second one is made.
+func TestLostMachineIsFoundByName(t *testing.T) {
+	t.Parallel()
+	w, cloud := cloudy(t)
+	const kind = "vultr_bare_metal_server"
+	cloud.Fail(kind, "error while waiting for bare metal server to be in active state: timeout", true)
+	settings := []string{
+		"DRONE_PACKET_APIKEY=", "DRONE_PACKET_PROJECT_ID=", "VULTR_API_KEY=correct-horse", "DRONE_AGENT_SSH=false", "DRONE_POOL_MIN=1", "DRONE_POOL_MAX=2", "DRONE_TERRAFORM_SETTLE=2s", "DRONE_SWEEP_INTERVAL=1s", "DRONE_SWEEP_CONFIRM=500ms",
+	}
+	s := w.serve(t, settings...)
+	until(t, "it is taken over", 90*time.Second, func() bool { return slices.Equal(s.running(), []string{"default vultr"}) })
+	made := cloud.All(kind)
+	if len(made) != 1 || made[0]["label"] != s.all()[0].Name {
+		t.Errorf("the provider holds %d machines, hangar %+v", len(made), s.all())
+	}
+	cloud.Fail(kind, "", false)
+	if strings.Contains(s.log.String(), "a module has no census") {
+		t.Error("it is said that nobody can look")
+	}
+	if status, body := s.ask("DELETE", "/api/servers/"+s.all()[0].Name, w.Config().ServerToken); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	until(t, "another one has taken its place", 60*time.Second, func() bool {
+		now := cloud.All(kind)
+		return len(now) == 1 && now[0]["id"] != made[0]["id"] && len(s.servers()["running"]) == 1
+	})
+	if !strings.Contains(s.log.String(), "the provider no longer shows it") {
+		t.Error("its destruction is not verified")
+	}
+}

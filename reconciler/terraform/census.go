@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -60,9 +61,26 @@ func (r *Runner) census(ctx context.Context, q state.Question) ([]state.Found, e
 	if module.Census == nil {
 		return nil, state.Errorf(state.NotFound, "module %s has no census: its machines cannot be looked for", module.Name)
 	}
-	text, err := tfmodules.RenderCensus(tfmodules.CensusRoot{
-		Module: module, Settings: q.Settings, Provider: r.Provider[module.Name], Tag: q.Tag, Known: q.Known,
-	})
+	root := tfmodules.CensusRoot{Module: module, Settings: q.Settings, Provider: r.Provider[module.Name], Tag: q.Tag, Known: q.Known}
+	if !module.Census.ByName() {
+		return r.look(ctx, root)
+	}
+	// One after the other: no provider that cannot list is asked much.
+	found := []state.Found{}
+	for _, root.Name = range q.Names {
+		one, err := r.look(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one...)
+	}
+	return found, nil
+}
+
+// look has a rendered census planned, and reads what it found.
+func (r *Runner) look(ctx context.Context, root tfmodules.CensusRoot) ([]state.Found, error) {
+	module := root.Module
+	text, err := tfmodules.RenderCensus(root)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +90,9 @@ func (r *Runner) census(ctx context.Context, q state.Question) ([]state.Found, e
 	folder := r.censuses.take(module.Folder())
 	defer r.censuses.leave(folder)
 	p := place{
-		name: "census " + q.Tag, dir: filepath.Join(r.Dir, "census", folder),
+		name: "census " + cmp.Or(root.Name, root.Tag), dir: filepath.Join(r.Dir, "census", folder),
 		module: module, providers: module.Census.Providers,
-		prepared: filepath.Join(r.prepared(), module.Folder(), "census"),
+		prepared: filepath.Join(r.prepared(), module.Folder(), module.Census.Folder),
 	}
 	if err := p.clear(); err != nil {
 		return nil, err
@@ -93,6 +111,9 @@ func (r *Runner) census(ctx context.Context, q state.Question) ([]state.Found, e
 		return nil, err
 	}
 	found, err := r.runCensus(ctx, tf, p.name)
+	if failed, ok := errors.AsType[*Error](err); ok && module.Census.ByName() && failed.all(module.Census.Absent) {
+		return nil, nil
+	}
 	if err != nil {
 		if ctx.Err() != nil { // whatever terraform and its provider make of it
 			return nil, ctx.Err()

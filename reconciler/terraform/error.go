@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -43,6 +44,22 @@ func (e *Error) Unwrap() error { return e.Err }
 // TerraformDiagnostics returns the diagnostics, for those who do not know
 // this package.
 func (e *Error) TerraformDiagnostics() []state.Diagnostic { return e.Diagnostics }
+
+// all says whether each of the errors that terraform named is of the kind that the
+// expression describes, and there is one.
+func (e *Error) all(kind *regexp.Regexp) bool {
+	some := false
+	for _, d := range e.Diagnostics {
+		if d.Severity != "error" {
+			continue
+		}
+		if !kind.MatchString(headline(d)) {
+			return false
+		}
+		some = true
+	}
+	return some
+}
 
 // headline is a diagnostic in a line; terraform wraps its details.
 func headline(d state.Diagnostic) string {

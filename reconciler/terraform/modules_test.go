@@ -276,6 +276,18 @@ func (s *station) census(devices map[string]state.Device) {
 	if s.module.Census == nil {
 		return
 	}
+	if s.module.Census.ByName() {
+		found, err := s.Census(s.Context(), state.Question{Module: stack.Module, Settings: stack.Settings, Tag: "hangar", Names: []string{"agent-c", "agent-never", "agent-a"}})
+		if err != nil || len(found) != 2 {
+			s.Fatalf("by their names are found %+v, %v", found, err)
+		}
+		for _, f := range found {
+			if d := devices[f.Server]; f.ID != d.ID || f.Hostname != f.Server || f.Stack != stack.Name || f.Instance != "i-1" || f.Address != d.Address || f.State != state.FoundActive {
+				s.Errorf("by its name is found %+v; it is %+v", f, d)
+			}
+		}
+		return
+	}
 	for tag, want := range map[string]int{"hangar": 3, "hangar-instance=i-1": 3, stack.Census(): 3, "hangar-stack=another": 0} {
 		found, err := s.Census(s.Context(), state.Question{Module: stack.Module, Settings: stack.Settings, Tag: tag})
 		if err != nil {

@@ -1,4 +1,4 @@
-# The provider cannot list bare metal servers: there is no census.
+# The provider cannot list bare metal servers, but finds one by its name.
 resource "scaleway_baremetal_server" "server" {
   for_each = var.devices
 

@@ -1,4 +1,4 @@
-# The provider cannot list bare metal servers: there is no census.
+# The provider cannot list bare metal servers, but finds one by its name.
 resource "vultr_bare_metal_server" "server" {
   for_each = var.devices
 

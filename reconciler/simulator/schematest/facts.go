@@ -85,7 +85,9 @@ type dataFact struct {
 	of    string // the resource that it tells of
 	list  string // attribute with all that it found; empty: it tells of one
 	picks func(config, state plugin.Object) bool
-	turns map[string]func(plugin.Object) any
+	// turns are attributes that a list tells otherwise than the resource.
+	turns  map[string]func(plugin.Object) any
+	absent string // what is said when there is none of which it could tell; %s is the name asked for
 }
 
 // element is what a list tells of a resource.
@@ -121,9 +123,9 @@ var sources = map[string]dataFact{
 		// A block of the resource is a map here.
 		turns: map[string]func(plugin.Object) any{"backups_schedule": func(plugin.Object) any { return nil }},
 	},
-	"vultr_bare_metal_server":   {of: "vultr_bare_metal_server", picks: byFilter("name")},
+	"vultr_bare_metal_server":   {of: "vultr_bare_metal_server", picks: byFilter("name"), absent: "no results were found"},
 	"scaleway_instance_servers": {of: "scaleway_instance_server", list: "servers", picks: byTags},
-	"scaleway_baremetal_server": {of: "scaleway_baremetal_server", picks: byName},
+	"scaleway_baremetal_server": {of: "scaleway_baremetal_server", picks: byName, absent: "no element found with the name %s"},
 }
 
 // bySelector picks by one label, as hcloud's label selector key or key=value does.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -195,7 +196,10 @@ func (d *dataSource) Read(ctx context.Context, config plugin.Object) (plugin.Obj
 	}
 	answer := maps.Clone(config)
 	if s.list == "" {
-		if len(all) != 1 {
+		if len(all) == 0 {
+			return nil, errors.New(strings.ReplaceAll(s.absent, "%s", fmt.Sprint(config["name"])))
+		}
+		if len(all) > 1 {
 			return nil, fmt.Errorf("%s: %d are found, want one", d.kind, len(all))
 		}
 		for _, a := range d.schema.Block.Attributes {

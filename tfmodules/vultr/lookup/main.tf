@@ -1,0 +1,13 @@
+data "vultr_bare_metal_server" "named" {
+  filter {
+    name   = "label"
+    values = [var.name]
+  }
+}
+
+locals {
+  states = {
+    pending = "booting"
+    active  = "active"
+  }
+}
