@@ -95,7 +95,7 @@ func (c *Converger) scene(ctx context.Context, stack state.Stack) (sc scene, ver
 	sc.began = c.Now().UTC().Truncate(time.Microsecond)
 	names := make([]string, len(sight.Servers))
 	for i, s := range sight.Servers {
-		names[i] = s.Name
+		names[i] = s.Runner()
 	}
 	sc.found, err = c.Terraform.Census(ctx, state.Question{Module: sight.Stack.Module, Settings: sight.Stack.Settings, Tag: sight.Stack.Census(), Names: names})
 	if sc.blind = state.CodeOf(err) == state.NotFound; err != nil && !sc.blind {

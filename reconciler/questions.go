@@ -39,7 +39,7 @@ func (s *Sweeper) questions(ctx context.Context) ([]question, error) {
 			known[scope] = append(known[scope], server.ID)
 		}
 		if server.ID != "" || !server.Began.IsZero() {
-			names[scope] = append(names[scope], server.Name)
+			names[scope] = append(names[scope], server.Runner())
 		}
 	}
 	var questions []question

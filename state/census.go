@@ -5,8 +5,8 @@ type Question struct {
 	Module   string         // folder of the module's content-addressed copy
 	Settings map[string]any // of the module; those that its census takes are used
 	Tag      string         // for example hangar-stack=default-k3v7q2mn
-	// Names are those of the servers whose devices are looked for one by one, where
-	// the provider can list nothing.
+	// Names are those of the devices that are looked for one by one, where the
+	// provider can list nothing.
 	Names []string
 	// Known are ids of devices that are told of whatever their tags. With any of
 	// them the provider's whole list is read, which is slow where it is long.

@@ -158,12 +158,16 @@ func TestAutoscalerClouds(t *testing.T) {
 }
 
 func TestCredentialsThatDoNotTellTheModule(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pools.hcl")
+	put(t, file, "pool \"a\" {}\n")
 	for _, tt := range []struct {
 		name    string
 		environ map[string]string
 		want    string
 	}{
 		{"several", guide("DRONE_HETZNERCLOUD_TOKEN=x"), "credentials of several providers are set (DRONE_PACKET_APIKEY, DRONE_HETZNERCLOUD_TOKEN): set DRONE_TERRAFORM_MODULE to one of packet, hetznercloud, or describe pools in DRONE_POOLS_FILE"},
+		{"several, and a pool that does not tell", guide("DRONE_HETZNERCLOUD_TOKEN=x", "DRONE_POOLS_FILE="+file), "pools.hcl:1,1: module: credentials of several providers are set, so that the pool or its candidate must say"},
+		{"half of them", elsewhere("DRONE_SCALEWAY_ACCESS_KEY=x"), "DRONE_SCALEWAY_SECRET_KEY=: want the secret of the key"},
 		{"none", elsewhere(), "DRONE_PACKET_APIKEY is not set"},
 		{"none of the module", elsewhere("DRONE_TERRAFORM_MODULE=digitalocean"), "module digitalocean needs DRONE_DIGITALOCEAN_TOKEN"},
 		{"those of another one", elsewhere("DRONE_TERRAFORM_MODULE=openstack", "VULTR_API_KEY=x"), "module openstack needs OS_USERNAME, OS_CLOUD or OS_APPLICATION_CREDENTIAL_ID"},

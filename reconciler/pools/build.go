@@ -59,6 +59,9 @@ func (b *builder) module(ref string) (tfmodules.Module, error) {
 }
 
 func (b *builder) load(ref string) (tfmodules.Module, error) {
+	if ref == "" {
+		return tfmodules.Module{}, errors.New("module: credentials of several providers are set, so that the pool or its candidate must say which module makes its servers")
+	}
 	if !strings.HasPrefix(ref, ".") && !filepath.IsAbs(ref) {
 		m, err := tfmodules.Shipped(ref)
 		if err != nil {
