@@ -2,7 +2,6 @@ package reconciler
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -23,9 +22,9 @@ func Address(resource, server string) string {
 }
 
 // Guard says whether a plan's creates, deletes and imports are exactly the
-// wanted set at this stack's addresses. A companion, another resource of the
-// module with a server's name as its key, such as its user data, comes with its
-// server, and goes when that does. It answers with its verdict in words, and
+// wanted set at this stack's addresses. A companion, which the module says
+// belongs to a server, such as its user data, comes with its server, and goes when
+// that does. It answers with its verdict in words, and
 // whether the plan may be applied. Any drift, replacement, update in place
 // or change of another resource refuses the plan: such a plan was made from a
 // state that is not the truth, and applying it can create a machine twice or
@@ -46,7 +45,8 @@ func Guard(w Wanted, p state.Plan) (verdict string, ok bool) {
 			refuse("%s has drifted (%s)", c.Address, strings.Join(c.Actions, ", "))
 		}
 	}
-	comes, stays := make(map[string]bool), make(map[string]bool) // servers, by name
+	comes := make(map[string]bool) // servers
+	stays := make(map[string]bool) // addresses
 	for _, server := range w.Creates {
 		comes[server] = true
 	}
@@ -54,12 +54,11 @@ func Guard(w Wanted, p state.Plan) (verdict string, ok bool) {
 		comes[server] = true
 	}
 	for _, c := range p.Changes {
-		if resource, server := keyed(c.Address); resource == w.Resource && strings.Join(c.Actions, ",") != "delete" {
-			stays[server] = true
+		if strings.Join(c.Actions, ",") != "delete" {
+			stays[c.Address] = true
 		}
 	}
 	for _, c := range p.Changes {
-		resource, server := keyed(c.Address)
 		switch kind := strings.Join(c.Actions, ","); {
 		case c.ImportID != "":
 			if id, wanted := imports[c.Address]; !wanted || id != c.ImportID {
@@ -69,7 +68,7 @@ func Guard(w Wanted, p state.Plan) (verdict string, ok bool) {
 			}
 			delete(imports, c.Address)
 		case kind == "no-op", kind == "read":
-		case server != "" && resource != w.Resource && (kind == "create" && comes[server] || kind == "delete" && !stays[server]):
+		case c.Companion != "" && (kind == "create" && comes[c.Companion] || kind == "delete" && !stays[Address(w.Resource, c.Companion)]):
 		case kind == "create":
 			if !creates[c.Address] {
 				refuse("%s would be created, which is not wanted", c.Address)
@@ -99,18 +98,6 @@ func Guard(w Wanted, p state.Plan) (verdict string, ok bool) {
 	}
 	return fmt.Sprintf("passed: %d to create, %d to destroy, %d to import, exactly as wanted",
 		len(w.Creates), len(w.Deletes), len(w.Imports)), true
-}
-
-// inModule is the address of a resource of the module with a key.
-var inModule = regexp.MustCompile(`^module\.devices\.(\w+\.\w+)\["([^"]+)"\]$`)
-
-// keyed takes an address apart: the resource, and the server that is its key;
-// empty: it is no such address.
-func keyed(address string) (resource, server string) {
-	if m := inModule.FindStringSubmatch(address); m != nil {
-		resource, server = m[1], m[2]
-	}
-	return resource, server
 }
 
 func (w Wanted) addresses(servers []string) map[string]bool {

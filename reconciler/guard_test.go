@@ -112,11 +112,11 @@ func TestGuardPassesNothingElse(t *testing.T) {
 				if change.ImportID != "" {
 					kind = "create"
 				}
-				p.Changes = append(p.Changes, state.Change{Address: Address("user_data.agent", s), Actions: []string{kind}})
+				p.Changes = append(p.Changes, state.Change{Address: Address("user_data.agent", s), Actions: []string{kind}, Companion: s})
 			}
 		}
 		if companions { // of a server that was never made
-			p.Changes = append(p.Changes, state.Change{Address: Address("user_data.agent", "agent-never"), Actions: []string{"delete"}})
+			p.Changes = append(p.Changes, state.Change{Address: Address("user_data.agent", "agent-never"), Actions: []string{"delete"}, Companion: "agent-never"})
 		}
 		if verdict, ok := Guard(w, p); !ok {
 			t.Fatalf("the wanted plan was refused: %s", verdict)
@@ -131,7 +131,7 @@ func TestGuardPassesNothingElse(t *testing.T) {
 		bad := p
 		bad.Changes = slices.Clone(p.Changes)
 		kept := p.Changes[i].ImportID == "" && p.Changes[i].Actions[0] == "no-op"
-		harms := []string{"replace", "update", "forget", "elsewhere", "drift", "import", "reverse"}
+		harms := []string{"replace", "update", "forget", "elsewhere", "strange", "drift", "import", "reverse"}
 		if !kept { // which need not be in the plan
 			harms = append(harms, "drop")
 		}
@@ -150,8 +150,10 @@ func TestGuardPassesNothingElse(t *testing.T) {
 			bad.Changes[i].Actions = []string{"update"}
 		case "forget":
 			bad.Changes[i].Actions = []string{"forget"}
+		case "strange": // it looks like a companion, and no module says that it is one
+			bad.Changes = append(bad.Changes, state.Change{Address: Address("user_data.other", "agent-strange"), Actions: []string{"delete"}})
 		case "strange companion":
-			bad.Changes = append(bad.Changes, state.Change{Address: Address("user_data.agent", "agent-strange"), Actions: []string{"create"}})
+			bad.Changes = append(bad.Changes, state.Change{Address: Address("user_data.agent", "agent-strange"), Actions: []string{"create"}, Companion: "agent-strange"})
 		case "changed companion":
 			bad.Changes[i+1].Actions = []string{"update"}
 		case "lost companion":

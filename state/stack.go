@@ -187,6 +187,9 @@ type Change struct {
 	Address  string   `json:"address"`
 	Actions  []string `json:"actions"` // create, delete, update, no-op, read, forget
 	ImportID string   `json:"import_id,omitempty"`
+	// Companion is the server to which it belongs, as its module says; empty: it is a
+	// server itself, or belongs to none.
+	Companion string `json:"companion,omitempty"`
 }
 
 // Workspace is a stack with the servers that are to be rendered into it.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -110,8 +111,13 @@ func (m *Module) findResource(blocks []*hclsyntax.Block) error {
 		if b.Type != "resource" || len(b.Labels) != 2 {
 			continue
 		}
-		if each, ok := b.Body.Attributes["for_each"]; ok && isTraversal(each.Expr, "var", "devices") {
+		each, ok := b.Body.Attributes["for_each"]
+		switch {
+		case !ok:
+		case isTraversal(each.Expr, "var", "devices"):
 			servers = append(servers, b)
+		case keysOfDevices(each.Expr):
+			m.companions = append(m.companions, strings.Join(b.Labels, "."))
 		}
 	}
 	if len(servers) != 1 {
@@ -124,6 +130,30 @@ func (m *Module) findResource(blocks []*hclsyntax.Block) error {
 		return fmt.Errorf("resource %s does not have lifecycle { ignore_changes = all }: a changed attribute would replace a working server", m.Resource)
 	}
 	return nil
+}
+
+// keysOfDevices says whether an expression is toset(keys(var.devices)): what has it
+// for for_each belongs to the servers, one to each.
+func keysOfDevices(expr hclsyntax.Expression) bool {
+	for _, name := range []string{"toset", "keys"} {
+		call, ok := expr.(*hclsyntax.FunctionCallExpr)
+		if !ok || call.Name != name || len(call.Args) != 1 {
+			return false
+		}
+		expr = call.Args[0]
+	}
+	return isTraversal(expr, "var", "devices")
+}
+
+// CompanionOf is the server to which the resource at an address of the rendered
+// root module belongs; empty: it belongs to none, or is one.
+func (m Module) CompanionOf(address string) (server string) {
+	for _, resource := range m.companions {
+		if key, ok := strings.CutPrefix(address, inRoot+"."+resource+"["); ok {
+			server, _ = strconv.Unquote(strings.TrimSuffix(key, "]"))
+		}
+	}
+	return server
 }
 
 // providerOf finds the local name of a resource's provider, as Terraform

@@ -34,6 +34,8 @@ type Module struct {
 	Variables []Variable // its settings, in order of names; devices is not one
 	Census    *Census    // nil: it has none
 
+	companions []string // resources that belong to servers, such as latitudesh_user_data.agent
+
 	hash    string            // of files, hex
 	files   map[string][]byte // by path
 	devices hclsyntax.Expression

@@ -153,7 +153,10 @@ func (s *station) plan(ws state.Workspace) (todo []string) {
 		_, server, _ := strings.Cut(c.Address, `"`)
 		server = strings.TrimSuffix(server, `"]`)
 		if c.Address != reconciler.Address(s.module.Resource, server) {
-			continue // a companion
+			if c.Companion != server {
+				s.Errorf("%s is a companion of %q", c.Address, c.Companion)
+			}
+			continue
 		}
 		what := strings.Join(c.Actions, ",")
 		if c.ImportID != "" {

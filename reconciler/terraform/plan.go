@@ -66,6 +66,9 @@ func (r *Runner) plan(ctx context.Context, ws state.Workspace) (plan state.Plan,
 		return state.Plan{Timings: took}, err
 	}
 	err = timed(&took.Show, func() (err error) { plan, err = r.showPlan(ctx, tf, ws.Stack.Name, text); return err })
+	for i := range plan.Changes {
+		plan.Changes[i].Companion = module.CompanionOf(plan.Changes[i].Address)
+	}
 	if err == nil {
 		plan.Saved, err = r.Saved(ws.Stack.Name)
 	}
