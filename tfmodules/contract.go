@@ -132,9 +132,12 @@ func (m *Module) findResource(blocks []*hclsyntax.Block) error {
 	return nil
 }
 
-// keysOfDevices says whether an expression is toset(keys(var.devices)): what has it
-// for for_each belongs to the servers, one to each.
+// keysOfDevices says whether an expression is toset(keys(var.devices)), perhaps on
+// a condition: what has it for for_each belongs to the servers, one to each.
 func keysOfDevices(expr hclsyntax.Expression) bool {
+	if either, ok := expr.(*hclsyntax.ConditionalExpr); ok {
+		return keysOfDevices(either.TrueResult) || keysOfDevices(either.FalseResult)
+	}
 	for _, name := range []string{"toset", "keys"} {
 		call, ok := expr.(*hclsyntax.FunctionCallExpr)
 		if !ok || call.Name != name || len(call.Args) != 1 {

@@ -93,11 +93,11 @@ func TestAutoscalerClouds(t *testing.T) {
 			"openstack",
 			[]string{
 				"OS_USERNAME=me", "OS_PASSWORD=os-password", "OS_AUTH_URL=https://cloud.example.com:5000/v3", "OS_REGION_NAME=RegionOne", "DRONE_OPENSTACK_IMAGE=ubuntu-24.04", "DRONE_OPENSTACK_FLAVOR=m1.large,m1.medium",
-				"DRONE_OPENSTACK_NETWORK=builds", "DRONE_OPENSTACK_SECURITY_GROUP=ci,default", "DRONE_OPENSTACK_SSHKEY=me", "DRONE_OPENSTACK_METADATA=team:ci", "DRONE_OPENSTACK_USERDATA_FILE=" + script,
+				"DRONE_OPENSTACK_NETWORK=builds", "DRONE_OPENSTACK_SECURITY_GROUP=ci,default", "DRONE_OPENSTACK_SSHKEY=me", "DRONE_OPENSTACK_IP_POOL=public", "DRONE_OPENSTACK_METADATA=team:ci", "DRONE_OPENSTACK_USERDATA_FILE=" + script,
 			},
 			map[string]string{"OS_USERNAME": "me", "OS_PASSWORD": "os-password", "OS_AUTH_URL": "https://cloud.example.com:5000/v3", "OS_REGION_NAME": "RegionOne"},
 			[]string{"m1.large", "m1.medium"},
-			map[string]any{"image": "ubuntu-24.04", "flavor": "m1.large", "network": "builds", "security_groups": []any{"ci", "default"}, "key_pair": "me", "metadata": map[string]any{"team": "ci"}},
+			map[string]any{"image": "ubuntu-24.04", "flavor": "m1.large", "network": "builds", "security_groups": []any{"ci", "default"}, "key_pair": "me", "floating_ip_pool": "public", "metadata": map[string]any{"team": "ci"}},
 			0, 55 * time.Minute,
 		},
 		{"vultr", []string{"VULTR_API_KEY=vu-key"}, map[string]string{"VULTR_API_KEY": "vu-key"}, []string{"vultr"}, map[string]any{}, time.Hour, 55 * time.Minute},
@@ -172,7 +172,6 @@ func TestCredentialsThatDoNotTellTheModule(t *testing.T) {
 		{"none of the module", elsewhere("DRONE_TERRAFORM_MODULE=digitalocean"), "module digitalocean needs DRONE_DIGITALOCEAN_TOKEN"},
 		{"those of another one", elsewhere("DRONE_TERRAFORM_MODULE=openstack", "VULTR_API_KEY=x"), "module openstack needs OS_USERNAME, OS_CLOUD or OS_APPLICATION_CREDENTIAL_ID"},
 		{"a firewall", elsewhere("DRONE_DIGITALOCEAN_TOKEN=x", "DRONE_DIGITALOCEAN_FIREWALL=f-1"), "name the tag in DRONE_DIGITALOCEAN_TAGS"},
-		{"floating addresses", elsewhere("OS_CLOUD=x", "DRONE_OPENSTACK_IP_POOL=public"), "gives no floating addresses"},
 		{"a setting of the module is missing", elsewhere("OS_CLOUD=x", "DRONE_OPENSTACK_IMAGE=u"), "module openstack: setting flavor is missing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

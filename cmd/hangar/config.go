@@ -242,7 +242,6 @@ func (c Config) mistakes() []string {
 	wrong(len(c.TerraformSettings) > 0 && c.TerraformModule == "packet", "DRONE_TERRAFORM_SETTINGS=...: are those of another module; the module packet has DRONE_PACKET_*")
 	wrong(c.OceanFirewall != "", "DRONE_DIGITALOCEAN_FIREWALL=%s: a firewall is attached by a tag: give it one at DigitalOcean, name the tag in DRONE_DIGITALOCEAN_TAGS, and unset this", c.OceanFirewall)
 	wrong(c.ScalewayAccessKey != "" && c.ScalewaySecretKey == "", "DRONE_SCALEWAY_SECRET_KEY=: want the secret of the key in DRONE_SCALEWAY_ACCESS_KEY")
-	wrong(c.OpenStackPool != "", "DRONE_OPENSTACK_IP_POOL=%s: the module openstack gives no floating addresses: let hangar reach the machines in their network, also by DRONE_SSH_PROXY_JUMP, or make a module of your own, and unset this", c.OpenStackPool)
 	wrong(len(c.PacketFacility) > 0 && len(c.PacketMetro) > 0, "DRONE_PACKET_METRO=%s: stands instead of DRONE_PACKET_FACILITY=%s; set one of them", list(c.PacketMetro), list(c.PacketFacility))
 	oneOf("DRONE_PACKET_BILLING", c.PacketBilling, "hourly", "daily", "monthly", "yearly")
 	wrong(c.PacketEndpoint != "" && !isURL(c.PacketEndpoint), "DRONE_PACKET_ENDPOINT=%s: want a URL, such as http://127.0.0.1:9000", c.PacketEndpoint)

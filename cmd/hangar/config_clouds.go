@@ -40,7 +40,7 @@ type Clouds struct {
 	OpenStackImage    string            `env:"DRONE_OPENSTACK_IMAGE" to:"openstack setting image" help:"name or id of the image; with OS_USERNAME, OS_CLOUD or OS_APPLICATION_CREDENTIAL_ID the module openstack makes the servers, and all OS_* are passed on to its terraform"`
 	OpenStackFlavor   []string          `env:"DRONE_OPENSTACK_FLAVOR" to:"openstack place flavor" help:"names or ids of flavors, in order of preference"`
 	OpenStackNetwork  string            `env:"DRONE_OPENSTACK_NETWORK" to:"openstack setting network" help:"name or id of the network; needed where the project has several"`
-	OpenStackPool     string            `env:"DRONE_OPENSTACK_IP_POOL" help:"refused: the module openstack gives no floating addresses"`
+	OpenStackPool     string            `env:"DRONE_OPENSTACK_IP_POOL" to:"openstack setting floating_ip_pool" help:"network from which each machine gets a floating address; DRONE_OPENSTACK_NETWORK must then be an id, and security groups are those of the setting security_group_ids"`
 	OpenStackGroups   []string          `env:"DRONE_OPENSTACK_SECURITY_GROUP" to:"openstack setting security_groups" help:"names of security groups (default)"`
 	OpenStackSSHKey   string            `env:"DRONE_OPENSTACK_SSHKEY" to:"openstack setting key_pair" help:"name of the key pair that is put on the machines"`
 	OpenStackMetadata map[string]string `env:"DRONE_OPENSTACK_METADATA" to:"openstack setting metadata" help:"more metadata of the machines: key:value,key:value"`

@@ -3,6 +3,7 @@ package terraform
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +68,11 @@ var shippedModules = []shipped{
 		settings: map[string]any{"flavor": "m1.large", "image": "7e865c16-1a63-4dc7-8181-dabc020fc21b", "network": "builds", "metadata": map[string]any{"team": "ci"}},
 		wrong:    map[string]any{"flavor": "", "image": "", "metadata": map[string]any{"hangar": "x"}, "create_timeout": "soon"},
 	},
+	{
+		module: "openstack", region: "RegionOne", active: "active", private: "10.",
+		settings: map[string]any{"flavor": "m1.large", "image": "ubuntu", "network": "7e865c16-1a63-4dc7-8181-dabc020fc21b", "floating_ip_pool": "public"},
+		wrong:    map[string]any{"network": "builds"},
+	},
 }
 
 // TestShippedModules puts every module that comes with hangar, but packet, which
@@ -86,7 +92,7 @@ func TestShippedModules(t *testing.T) {
 	var tested []string
 	for _, m := range shippedModules {
 		tested = append(tested, m.module)
-		t.Run(m.module, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s/%d", m.module, len(m.settings)), func(t *testing.T) {
 			t.Parallel()
 			r, err := New(filepath.Join(t.TempDir(), "data"), found)
 			if err != nil {
@@ -214,7 +220,7 @@ func (s *station) live() {
 		s.Fatalf("%d devices, %v", len(devices), err)
 	}
 	for name, d := range devices {
-		if d.ID == "" || !strings.HasPrefix(d.Address, "198.51.100.") && s.shipped.module != "openstack" || d.Address == "" || d.State != s.active || d.Region != s.region || d.Size == "" || !strings.HasPrefix(d.PrivateAddress, s.private) {
+		if d.ID == "" || !strings.HasPrefix(d.Address, "198.51.100.") && (s.shipped.module != "openstack" || s.settings["floating_ip_pool"] != nil) || d.Address == "" || d.State != s.active || d.Region != s.region || d.Size == "" || !strings.HasPrefix(d.PrivateAddress, s.private) {
 			s.Errorf("%s is told as %+v", name, d)
 		}
 	}
@@ -264,6 +270,9 @@ func (s *station) fails() {
 	if left := s.companions(dir); len(left) > 0 {
 		if err := s.Remove(one.Stack.Name); err == nil || !strings.Contains(err.Error(), left[0]) {
 			s.Errorf("the folder with %v is removed: %v", left, err)
+		}
+		if err := s.Rest(s.workspace()); err == nil || !strings.Contains(err.Error(), left[0]) {
+			s.Errorf("nothing is said of %v that is left: %v", left, err)
 		}
 	}
 	s.want(s.workspace())

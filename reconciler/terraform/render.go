@@ -51,7 +51,10 @@ func (r *Runner) Rest(ws state.Workspace) error {
 	if err := os.Remove(filepath.Join(dir, planFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return r.render(ws, module, dir)
+	if err := r.render(ws, module, dir); err != nil || len(ws.Servers) > 0 {
+		return err
+	}
+	return r.leftBehind(ws.Stack.Name, dir)
 }
 
 // writeUserData writes the user data of servers that are yet to be born; from

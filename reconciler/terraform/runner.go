@@ -118,14 +118,24 @@ func (r *Runner) Remove(stack string) error {
 	if err != nil {
 		return err
 	}
-	if left := r.companions(dir); len(left) > 0 {
-		return fmt.Errorf("stack %s is not removed: its state still holds %s, left by servers that were never made; run terraform destroy in %s", stack, strings.Join(left, ", "), dir)
+	if err := r.leftBehind(stack, dir); err != nil {
+		return fmt.Errorf("remove: %w", err)
 	}
 	r.commands.Delete(dir)
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove stack %s: %w", stack, err)
 	}
 	return nil
+}
+
+// leftBehind is an error where the state of a stack without servers holds
+// something all the same.
+func (r *Runner) leftBehind(stack, dir string) error {
+	left := r.companions(dir)
+	if len(left) == 0 {
+		return nil
+	}
+	return fmt.Errorf("stack %s still holds %s, left by servers that were never made: run terraform destroy in %s", stack, strings.Join(left, ", "), dir)
 }
 
 // sourced finds the module's copy in a rendered root module.

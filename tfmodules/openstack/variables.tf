@@ -32,6 +32,18 @@ variable "network" {
   default     = null
 }
 
+variable "floating_ip_pool" {
+  description = "Network from which each server gets a floating address. Null: none; hangar must then reach the servers in their network."
+  type        = string
+  default     = null
+}
+
+variable "security_group_ids" {
+  description = "Ids of security groups that the servers are put in, where they have a floating address; security_groups where they have none. Empty: the project's default one."
+  type        = list(string)
+  default     = []
+}
+
 variable "region" {
   description = "Region. Null: the one of OS_REGION_NAME."
   type        = string

@@ -73,6 +73,7 @@ var facts = map[string]fact{
 		plugin.Object{"access_ip_v4": "10.0.0.%d", "power_state": "active", "region": "RegionOne"},
 		[]string{"user_data"},
 	},
+	"openstack_networking_floatingip_v2": {plugin.Object{"address": "198.51.100.%d"}, nil},
 	"latitudesh_server": {
 		plugin.Object{"id": "sv_%d", "primary_ipv4": "198.51.100.%d", "status": "on", "region": "SAO"},
 		[]string{"user_data", "ssh_keys", "billing"},

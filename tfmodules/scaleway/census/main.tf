@@ -1,6 +1,7 @@
 # The API filters by tag. The provider reads the first page of what it answers and
 # no more: a list as long as a page is perhaps not all, and must not be taken for
-# all, or servers that are there would be given up.
+# all, or servers that are there would be given up. While one of the servers is on
+# its way up or down, the provider refuses to tell of any: hangar asks again.
 data "scaleway_instance_servers" "tagged" {
   zone       = var.zone
   project_id = var.project_id
@@ -16,8 +17,6 @@ data "scaleway_instance_servers" "tagged" {
 
 locals {
   states = {
-    starting = "booting"
-    started  = "active"
-    stopping = "leaving"
+    started = "active"
   }
 }
