@@ -4,7 +4,7 @@ terraform {
   required_providers {
     hcloud = {
       source  = "registry.terraform.io/hetznercloud/hcloud"
-      version = "~> 1.54"
+      version = "~> 1.68"
     }
   }
 }

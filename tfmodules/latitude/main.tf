@@ -12,7 +12,8 @@ resource "latitudesh_user_data" "agent" {
 }
 
 # The provider can neither list servers nor find one by its name, and a tag is an
-# object of its own that is named by its id: there is no census, and no tags.
+# object of its own that is named by its id: there is no census, and no tags. Nor
+# can one be adopted: the provider would update what it imports.
 resource "latitudesh_server" "server" {
   for_each = var.devices
 

@@ -4,6 +4,11 @@ variable "devices" {
     user_data = string
     tags      = list(string)
   }))
+
+  validation {
+    condition     = alltrue([for name in keys(var.devices) : length(name) <= 32])
+    error_message = "devices must have names of at most 32 characters, which is what a host name may have at Latitude.sh: choose a shorter prefix."
+  }
 }
 
 variable "site" {

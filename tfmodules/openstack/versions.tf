@@ -4,7 +4,7 @@ terraform {
   required_providers {
     openstack = {
       source  = "registry.terraform.io/terraform-provider-openstack/openstack"
-      version = "~> 3.0"
+      version = "~> 3.4"
     }
   }
 }

@@ -7,8 +7,8 @@ output "devices" {
       private_address = ""
       state           = "installed"
       region          = server.zone
-      size            = server.offer
-      image           = server.os
+      size            = try(coalesce(server.offer_name, server.offer), "")
+      image           = try(coalesce(server.os_name, server.os), "")
     }
   }
 }

@@ -4,7 +4,7 @@ terraform {
   required_providers {
     digitalocean = {
       source  = "registry.terraform.io/digitalocean/digitalocean"
-      version = "~> 2.50"
+      version = "~> 2.99"
     }
   }
 }

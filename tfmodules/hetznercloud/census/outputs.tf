@@ -7,7 +7,7 @@ output "found" {
       server   = lookup(server.labels, "hangar-server", "")
       stack    = lookup(server.labels, "hangar-stack", "")
       instance = lookup(server.labels, "hangar-instance", "")
-      address  = server.ipv4_address
+      address  = try(coalesce(server.ipv4_address, server.ipv6_address), "")
       state    = lookup(local.states, server.status, "other")
     }
   ]

@@ -4,7 +4,7 @@ terraform {
   required_providers {
     vultr = {
       source  = "registry.terraform.io/vultr/vultr"
-      version = "~> 2.26"
+      version = "~> 2.32"
     }
   }
 }
