@@ -19,6 +19,10 @@ type sampled struct {
 	err     error
 }
 
+func (s *sampled) Samples(context.Context, time.Time, time.Duration) ([]state.Sample, error) {
+	return slices.Clone(s.samples), nil
+}
+
 func (s *sampled) AddSamples(_ context.Context, samples []state.Sample) error {
 	s.samples = append(s.samples, samples...)
 	return s.err
@@ -53,24 +57,39 @@ func TestSampler(t *testing.T) {
 	}
 }
 
-// What does not change is recorded once in an hour, and the last of it before
-// what comes then.
+// What does not change is kept for an hour at most, and lost to nobody who reads
+// meanwhile.
 func TestSamplerRests(t *testing.T) {
 	store := &sampled{}
 	s := Sampler{Store: store, Every: time.Minute, Wait: func() time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler)}
 	begin := time.Unix(1e9, 0).Truncate(time.Hour)
+	var recorded []int // how many there are, at each minute
 	for minute := range 150 {
 		demand := 0
 		if minute >= 100 {
 			demand = 3
 		}
 		s.Decided(state.Decision{At: begin.Add(time.Duration(minute) * time.Minute), Pools: []state.PoolDecision{{Pool: "p", Waiting: demand}}})
+		recorded = append(recorded, len(store.samples))
+		all, err := s.Samples(t.Context(), begin, time.Minute)
+		if err != nil || len(all) != minute+1 || all[minute].Demand != demand {
+			t.Fatalf("at minute %d there are %d samples, %v", minute, len(all), err)
+		}
 	}
-	var got []int
-	for _, sample := range store.samples {
-		got = append(got, int(sample.At.Sub(begin).Minutes()), sample.Demand)
+	for minute, want := range map[int]int{0: 1, 59: 1, 60: 61, 99: 61, 100: 101, 119: 101, 120: 121, 149: 121} {
+		if recorded[minute] != want {
+			t.Errorf("at minute %d %d are recorded, want %d", minute, recorded[minute], want)
+		}
 	}
-	if want := []int{0, 0, 59, 0, 60, 0, 99, 0, 100, 3, 119, 3, 120, 3}; !slices.Equal(got, want) {
-		t.Errorf("minutes and demand %v, want %v", got, want)
+	s.Flush()
+	if len(store.samples) != 150 {
+		t.Errorf("in the end %d are recorded", len(store.samples))
+	}
+	// Read by spans, with the cost that the store knows.
+	store.samples = []state.Sample{{At: begin, Pool: "p", Cost: 5}}
+	s.kept = []state.Sample{{At: begin.Add(time.Minute), Pool: "p"}, {At: begin.Add(11 * time.Minute), Pool: "p"}, {At: begin.Add(-time.Minute), Pool: "p"}}
+	got, err := s.Samples(t.Context(), begin, 10*time.Minute)
+	if want := []state.Sample{{At: begin, Pool: "p", Cost: 5}, {At: begin.Add(10 * time.Minute), Pool: "p", Cost: 5}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("by spans %+v, %v; want %+v", got, err, want)
 	}
 }

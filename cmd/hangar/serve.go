@@ -65,6 +65,7 @@ type service struct {
 	converger  *reconciler.Converger
 	sweeper    *reconciler.Sweeper
 	keeper     *reconciler.Keeper
+	sampler    *reconciler.Sampler
 	pools      *pools.Source
 	env        atomic.Pointer[map[string][]string] // see moduleEnv
 	adopted    chan struct{}                       // pools were, which terraform is to be prepared for
@@ -94,7 +95,7 @@ var (
 	_ reconciler.Queue          = (*drone.Client)(nil)
 	_ api.Control               = (*reconciler.Reconciler)(nil)
 	_ metrics.Store             = (*sqlite.Store)(nil)
-	_ api.PageStore             = (*sqlite.Store)(nil)
+	_ api.PageStore             = pageStore{}
 	_ reconciler.SampleStore    = (*sqlite.Store)(nil)
 )
 
@@ -269,6 +270,7 @@ func (s *service) run(ctx context.Context) error {
 		if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 			err = cause
 		}
+		s.sampler.Flush()
 		if err := s.notifier.Gather(context.WithoutCancel(ctx)); err != nil {
 			s.log.Warn("the last events could not be gathered; they are at the next start", "error", err)
 		}

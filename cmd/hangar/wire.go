@@ -38,15 +38,26 @@ func (s *service) attend() {
 func (s *service) measure(from reconciler.Pools, runner *terraform.Runner) *metrics.Metrics {
 	m := metrics.New(s.store, from)
 	m.Processes, m.Log, runner.Ran = runner.Processes, s.log, m.Ran
-	sampler := &reconciler.Sampler{Store: s.store, Every: time.Minute, Wait: m.Oldest, Log: s.log}
+	s.sampler = &reconciler.Sampler{Store: s.store, Every: time.Minute, Wait: m.Oldest, Log: s.log}
 	s.reconciler.QueueRead, s.reconciler.Ended = m.QueueRead, m.Ended
 	s.reconciler.Decided = func(stages []state.Stage, servers []state.Server, d state.Decision) {
 		m.Decided(stages, servers, d)
-		sampler.Decided(d)
+		s.sampler.Decided(d)
 	}
 	s.converger.Guarded, s.converger.Ended, s.converger.Looked = m.Guarded, m.Ended, m.Looked
 	s.sweeper.Made = m.Made
 	return m
+}
+
+// pageStore is the records, with the samples that are not recorded yet.
+type pageStore struct {
+	*sqlite.Store
+	sampler *reconciler.Sampler
+}
+
+// Samples returns the most that was sampled in each span.
+func (p pageStore) Samples(ctx context.Context, since time.Time, step time.Duration) ([]state.Sample, error) {
+	return p.sampler.Samples(ctx, since, step)
 }
 
 // rest makes what answers over HTTP.
@@ -62,7 +73,7 @@ func (s *service) rest(queue *drone.Client, measured *metrics.Metrics) *api.API 
 		rest.Machines = logReader{*s.machines}
 	}
 	s.pages = &api.Pages{
-		Store: s.store, Pools: s.pools, States: stateTeller{history.History{Store: s.store}}, Unread: measured.Unread, Wait: measured.Oldest,
+		Store: pageStore{s.store, s.sampler}, Pools: s.pools, States: stateTeller{history.History{Store: s.store}}, Unread: measured.Unread, Wait: measured.Oldest,
 		Username: s.cfg.UIUsername, Password: s.cfg.UIPassword, Realm: s.cfg.UIRealm,
 	}
 	rest.Pages, s.notifier.Gathered = s.pages, rest.EventsRecorded
