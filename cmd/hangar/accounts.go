@@ -34,21 +34,23 @@ var native = map[string][]string{
 
 // credentials are the variables of which one must be set so that a module can be
 // used, and by which it is chosen where nothing else names a module. A module
-// that is chosen by name only has the same ones as another one.
+// that is chosen by name only has the same ones as another one. The provider's own
+// variable does instead, but chooses nothing where drone/autoscaler has another.
 var credentials = []struct {
 	module string
 	byName bool
 	any    []string
+	own    string
 }{
-	{"packet", false, []string{"DRONE_PACKET_APIKEY"}},
-	{"hetznercloud", false, []string{"DRONE_HETZNERCLOUD_TOKEN"}},
-	{"digitalocean", false, []string{"DRONE_DIGITALOCEAN_TOKEN"}},
-	{"scaleway", false, []string{"DRONE_SCALEWAY_ACCESS_KEY"}},
-	{"scaleway-baremetal", true, []string{"DRONE_SCALEWAY_ACCESS_KEY"}},
-	{"openstack", false, []string{"OS_USERNAME", "OS_CLOUD", "OS_APPLICATION_CREDENTIAL_ID"}},
-	{"latitude", false, []string{"LATITUDESH_AUTH_TOKEN"}},
-	{"vultr", false, []string{"VULTR_API_KEY"}},
-	{"vultr-instance", true, []string{"VULTR_API_KEY"}},
+	{"packet", false, []string{"DRONE_PACKET_APIKEY"}, ""},
+	{"hetznercloud", false, []string{"DRONE_HETZNERCLOUD_TOKEN"}, "HCLOUD_TOKEN"},
+	{"digitalocean", false, []string{"DRONE_DIGITALOCEAN_TOKEN"}, "DIGITALOCEAN_TOKEN"},
+	{"scaleway", false, []string{"DRONE_SCALEWAY_ACCESS_KEY"}, "SCW_ACCESS_KEY"},
+	{"scaleway-baremetal", true, []string{"DRONE_SCALEWAY_ACCESS_KEY"}, "SCW_ACCESS_KEY"},
+	{"openstack", false, []string{"OS_USERNAME", "OS_CLOUD", "OS_APPLICATION_CREDENTIAL_ID"}, ""},
+	{"latitude", false, []string{"LATITUDESH_AUTH_TOKEN"}, ""},
+	{"vultr", false, []string{"VULTR_API_KEY"}, ""},
+	{"vultr-instance", true, []string{"VULTR_API_KEY"}, ""},
 }
 
 // chosen is the module whose credentials are set; packet where there are none. err
@@ -70,7 +72,7 @@ func chosen(environ map[string]string) (module string, err error) {
 func usable(module string, environ map[string]string) error {
 	for _, c := range credentials {
 		set := func(name string) bool { return environ[name] != "" }
-		if c.module != module || module == "packet" || slices.ContainsFunc(c.any, set) || len(native[module]) > 0 && slices.ContainsFunc(native[module][:1], set) {
+		if c.module != module || module == "packet" || slices.ContainsFunc(c.any, set) || set(c.own) {
 			continue
 		}
 		return fmt.Errorf("module %s needs %s: the credentials of its provider", module, either(c.any))

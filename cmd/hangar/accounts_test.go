@@ -170,6 +170,7 @@ func TestCredentialsThatDoNotTellTheModule(t *testing.T) {
 		{"half of them", elsewhere("DRONE_SCALEWAY_ACCESS_KEY=x"), "DRONE_SCALEWAY_SECRET_KEY=: want the secret of the key"},
 		{"none", elsewhere(), "DRONE_PACKET_APIKEY is not set"},
 		{"none of the module", elsewhere("DRONE_TERRAFORM_MODULE=digitalocean"), "module digitalocean needs DRONE_DIGITALOCEAN_TOKEN"},
+		{"an address alone", elsewhere("DRONE_TERRAFORM_MODULE=openstack", "OS_AUTH_URL=https://cloud"), "module openstack needs OS_USERNAME, OS_CLOUD or OS_APPLICATION_CREDENTIAL_ID"},
 		{"those of another one", elsewhere("DRONE_TERRAFORM_MODULE=openstack", "VULTR_API_KEY=x"), "module openstack needs OS_USERNAME, OS_CLOUD or OS_APPLICATION_CREDENTIAL_ID"},
 		{"a firewall", elsewhere("DRONE_DIGITALOCEAN_TOKEN=x", "DRONE_DIGITALOCEAN_FIREWALL=f-1"), "name the tag in DRONE_DIGITALOCEAN_TAGS"},
 		{"a setting of the module is missing", elsewhere("OS_CLOUD=x", "DRONE_OPENSTACK_IMAGE=u"), "module openstack: setting flavor is missing"},
