@@ -169,9 +169,9 @@ func product(places []map[string]any, setting string, values []string) (all []ma
 // increments are in what the servers of a module are billed, and what is paid for
 // at least.
 var increments = map[string]pools.Billing{
-	"hetznercloud":       {Period: time.Hour}, // https://docs.hetzner.com/cloud/billing/faq
-	"digitalocean":       {Minimum: time.Minute},
-	"vultr":              {Period: time.Hour}, // https://docs.vultr.com/support/platform/billing
+	"hetznercloud":       {Period: time.Hour},    // https://docs.hetzner.com/cloud/billing/faq
+	"digitalocean":       {Minimum: time.Minute}, // by the second since 2026; https://docs.digitalocean.com/platform/billing
+	"vultr":              {Period: time.Hour},    // https://docs.vultr.com/support/platform/billing
 	"vultr-instance":     {Period: time.Hour},
 	"scaleway":           {Period: time.Hour}, // https://www.scaleway.com/en/docs/instances/faq
 	"scaleway-baremetal": {Period: time.Hour},

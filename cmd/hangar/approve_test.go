@@ -54,6 +54,7 @@ func (w *world) oneWaits(t *testing.T, settings []string, above int64) (run stat
 // discarded is not; what is stale is planned anew; and the saved plan, which holds
 // secrets, is there only as long as it may be applied.
 func TestApproval(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond, BuildTime: time.Second}, quick)
 	settings := []string{"DRONE_TERRAFORM_APPROVAL=all", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_POOL_IDLE=1s"}
 	w.Enqueue(1)

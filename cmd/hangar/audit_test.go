@@ -29,6 +29,7 @@ func (w *world) audit(t *testing.T, more []string, args ...string) (code int, ou
 // An audit finds what nobody knows, beside a running server and without one;
 // the server removes it.
 func TestAuditFindsAnOrphan(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond}, quick)
 	settings := []string{"DRONE_POOL_MIN=1", "DRONE_POOL_IDLE=1h", "DRONE_INSTANCE=i-test", "DRONE_SWEEP_CONFIRM=2s", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_AGENT_GRACE=1s"}
 	s := w.serve(t, settings...)
@@ -84,6 +85,7 @@ func TestAuditFindsAnOrphan(t *testing.T) {
 // After a lost volume the old machines are found by their tag, shown, and
 // taken over with the builds on them.
 func TestAuditAdoptsAfterALostVolume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond, BuildTime: 20 * time.Second}, quick)
 	// With the volume the keys are lost, too: nobody can log in to the machines.
 	settings := []string{"DRONE_AGENT_SSH=false", "DRONE_POOL_MAX=2", "DRONE_INSTANCE=i-test", "DRONE_SWEEP_CONFIRM=500ms", "DRONE_TERRAFORM_SETTLE=1s", "DRONE_TERRAFORM_RETRY=500ms"}

@@ -33,6 +33,7 @@ func (w *world) backUp(t *testing.T) string {
 // found, one that was made since is held for a person, one that is gone since is
 // told as gone.
 func TestRestoreLosesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: time.Second, BuildTime: 10 * time.Second}, quick)
 	settings := []string{"DRONE_POOL_MAX=3", "DRONE_TERRAFORM_SETTLE=3s", "DRONE_SWEEP_INTERVAL=1s", "DRONE_SWEEP_CONFIRM=300ms"}
 	s := w.serve(t, append(settings, "DRONE_TERRAFORM_APPROVAL=all")...)

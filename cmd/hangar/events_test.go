@@ -28,6 +28,7 @@ func (w *world) events(t *testing.T, args ...string) string {
 // on after a restart; who follows it is told as it happens, and waits while hangar does
 // not run. No secret is in it.
 func TestEventsTellALife(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 300 * time.Millisecond}, quick)
 	first := w.serve(t, "DRONE_POOL_IDLE=1h")
 	var followed, said logged

@@ -64,6 +64,7 @@ func (a admin) RoundTrip(r *http.Request) (*http.Response, error) {
 // What the drone command line asks is answered by a real hangar, over HTTPS;
 // and hangar's own commands find it.
 func TestDroneCommandLineOverTLS(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 100 * time.Millisecond}, quick)
 	set, trust := pair(t)
 	set = append(set, "DRONE_HTTP_ROOT=/hangar", "DRONE_POOL_IDLE=1h", "DRONE_LOGS_TRACE=true")

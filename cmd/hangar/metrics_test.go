@@ -24,6 +24,7 @@ import (
 // A life of servers leaves its traces; Prometheus' linter has nothing to say;
 // and all that the dashboard and the alerts ask for is there.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 300 * time.Millisecond, BuildTime: time.Second}, quick)
 	w.Enqueue(3)
 	s := w.serve(t, "DRONE_PROMETHEUS_AUTH_TOKEN=let-me-scrape")

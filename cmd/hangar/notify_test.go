@@ -49,6 +49,7 @@ func (l *listener) posts() ([]string, http.Header) {
 
 // A server's life is told as it is lived, and once, whatever restarts.
 func TestServeTells(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 300 * time.Millisecond, BuildTime: 2 * time.Second}, quick)
 	hook, slack := newListener(t), newListener(t)
 	settings := []string{"DRONE_NOTIFY_WEBHOOK=" + hook.URL + "/credential", "DRONE_NOTIFY_SECRET=" + notifySecret, "DRONE_SLACK_WEBHOOK=" + slack.URL + "/credential", "DRONE_SLACK_DESTROY=false"}

@@ -12,6 +12,7 @@ import (
 // The page follows what happens without being loaded again: progress grows while
 // an apply runs, two tabs stay in step, and what has the focus keeps it.
 func TestPageFollowsAnApply(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 6 * time.Second, BuildTime: time.Minute}, quick)
 	s := w.serve(t, "DRONE_POOL_MIN=1", "DRONE_POOL_IDLE=1h")
 	one := browse(t, s.url)

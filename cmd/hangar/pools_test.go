@@ -255,6 +255,7 @@ func TestPoolsOfTheReadme(t *testing.T) {
 // against one queue: the right machines in the right places, and what none may
 // run is told with what it asks for.
 func TestThreePools(t *testing.T) {
+	t.Parallel()
 	needTerraform(t)
 	dir := t.TempDir()
 	overflow(t, dir)
@@ -350,6 +351,7 @@ pool "reserved" {
 // A changed image takes the place of the old one, a server at a time, when it
 // holds no build.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	needTerraform(t)
 	path := filepath.Join(t.TempDir(), "pools.hcl")
 	pool := func(image string) string {

@@ -53,6 +53,7 @@ func (serveCommand) Run(p *program) error {
 		return err
 	}
 	defer s.close()
+	warnOfUnused(log, p.environ, s.pools.At(time.Now()).Pools)
 	return s.run(p.ctx)
 }
 

@@ -26,6 +26,7 @@ var quick = simulator.Waits{FirstPoll: 100 * time.Millisecond, NextPoll: 100 * t
 // The main job: waiting stages become devices as they were asked for, and idle
 // ones go again.
 func TestServeTurnsStagesIntoDevicesAndBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 300 * time.Millisecond, BuildTime: 2 * time.Second}, quick)
 	w.Enqueue(5)
 	w.Enqueue(1, state.Stage{Arch: "arm64", OS: "linux"}) // matches no pool
@@ -258,6 +259,7 @@ func (w *world) process(t *testing.T, more ...string) (kill func()) {
 // maximum is never exceeded, also when the API commits what it was asked for
 // long after the client has gone.
 func TestKilledInMidApply(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, simulator.Config{BootTime: 1500 * time.Millisecond, BuildTime: 3 * time.Second}, quick)
 	w.SetFaults(simulator.Faults{Seed: 7, LateCommit: 4 * time.Second})
 	w.Enqueue(6)

@@ -17,6 +17,7 @@ import (
 )
 
 func TestSimulate(t *testing.T) {
+	t.Parallel()
 	needTerraform(t)
 	var out, log bytes.Buffer
 	err := run(t.Context(), []string{"simulate", "--builds", "6", "--exit", "--http", "127.0.0.1:0", "--build-time", "5s", "--boot-time", "500ms"},

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/agext/levenshtein"
+
+	"hangar/state"
 )
 
 // others are those clouds of drone/autoscaler for which hangar has no settings, by
@@ -62,6 +65,26 @@ func warnOfUnknown(log *slog.Logger, environ map[string]string) {
 	for _, cloud := range slices.Sorted(maps.Keys(names)) {
 		log.Warn("settings of another cloud have no effect: hangar makes machines through Terraform modules; set DRONE_TERRAFORM_MODULE to a module of your own for it, or describe pools in a file that DRONE_POOLS_FILE names",
 			"cloud", cloud, "names", strings.Join(names[cloud], ","))
+	}
+}
+
+// warnOfUnused logs which settings are of modules that no pool uses.
+func warnOfUnused(log *slog.Logger, environ map[string]string, pools []state.Pool) {
+	used := func(to string) bool { // as the tags of Clouds tell it
+		module, _, _ := strings.Cut(strings.TrimSpace(to), " ")
+		return slices.ContainsFunc(pools, func(p state.Pool) bool {
+			return slices.ContainsFunc(p.Candidates, func(k state.Candidate) bool { return k.Provider == module })
+		})
+	}
+	var names []string
+	for f := range reflect.TypeFor[Clouds]().Fields() {
+		name, to := f.Tag.Get("env"), f.Tag.Get("to")
+		if to != "" && strings.TrimSpace(environ[name]) != "" && !slices.ContainsFunc(strings.Split(to, ";"), used) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		log.Warn("settings of modules that no pool uses have no effect; DRONE_TERRAFORM_MODULE or a pools file says which module makes the servers", "names", strings.Join(names, ","))
 	}
 }
 

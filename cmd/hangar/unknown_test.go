@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hangar/state"
 )
 
 var warned = regexp.MustCompile(`level=WARN msg="([^"]*)" (.*)`)
@@ -65,6 +67,28 @@ func TestUnknownSettings(t *testing.T) {
 			if !known(setting) {
 				t.Errorf("%s: %s is no setting", name, setting)
 			}
+		}
+	}
+}
+
+func TestUnused(t *testing.T) {
+	environ := guide("DRONE_HETZNERCLOUD_TYPE=cx43", "DRONE_SCALEWAY_SIZE=EM-A115X-SSD", "DRONE_SCALEWAY_DYNAMIC_IP=true", "DRONE_HETZNERCLOUD_IMAGE= ")
+	for _, tt := range []struct {
+		used []string
+		want string // the names; empty: no warning
+	}{
+		{[]string{"packet"}, "DRONE_HETZNERCLOUD_TYPE,DRONE_SCALEWAY_SIZE,DRONE_SCALEWAY_DYNAMIC_IP"},
+		{[]string{"packet", "scaleway-baremetal"}, "DRONE_HETZNERCLOUD_TYPE,DRONE_SCALEWAY_DYNAMIC_IP"},
+		{[]string{"scaleway", "hetznercloud"}, ""},
+	} {
+		var pools []state.Pool
+		for _, module := range tt.used {
+			pools = append(pools, state.Pool{Candidates: []state.Candidate{{Provider: module}}})
+		}
+		var log bytes.Buffer
+		warnOfUnused(slog.New(slog.NewTextHandler(&log, nil)), environ, pools)
+		if got := log.String(); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("pools of %v: %q, want %q", tt.used, got, tt.want)
 		}
 	}
 }

@@ -94,11 +94,12 @@ func New(store Store, control Control, auditor Auditor, gate Gate) *API {
 	return &API{Root: "/", Log: slog.Default(), store: store, control: control, auditor: auditor, gate: gate, streams: newStreaming(), history: history.History{Store: store}}
 }
 
+func init() { gin.SetMode(gin.ReleaseMode) } // gin keeps it for the whole process
+
 // Handler returns the API's routes.
 func (a *API) Handler() http.Handler { return http.MaxBytesHandler(a.engine(), maxBody) }
 
 func (a *API) engine() *gin.Engine {
-	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false

@@ -48,7 +48,7 @@ func (e *equinix) Resources() map[string]plugin.Managed {
 func (e *equinix) Sources() map[string]plugin.Source {
 	return map[string]plugin.Source{
 		"equinix_metal_devices": &metalDevices{e}, "equinix_metal_project": &metalProject{e}, "equinix_metal_plans": &metalPlans{e},
-		"equinix_metal_facility": &metalPlace{e, "Facility", "/facilities"}, "equinix_metal_metro": &metalPlace{e, "Metro", "/locations/metros"},
+		"equinix_metal_facility": &metalPlace{e, "Facility", "Facilities", "/facilities"}, "equinix_metal_metro": &metalPlace{e, "Metro", "Metros", "/locations/metros"},
 	}
 }
 

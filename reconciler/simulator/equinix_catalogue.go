@@ -2,11 +2,11 @@ package simulator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"hangar/reconciler/simulator/plugin"
 )
@@ -18,7 +18,7 @@ func (m metalProject) Read(ctx context.Context, config plugin.Object) (plugin.Ob
 	id := text(config["project_id"])
 	var project named
 	if err := m.client.call(ctx, http.MethodGet, "/projects/"+url.PathEscape(id), nil, &project); err != nil {
-		return nil, fmt.Errorf("could not read Metal Project with ID %s: %w", id, err)
+		return nil, &plugin.Error{Summary: "Error reading Metal Project", Detail: fmt.Sprintf("Could not read Metal Project with ID %s: %s", id, err)}
 	}
 	found := maps.Clone(config)
 	found["id"], found["name"] = project.ID, project.Name
@@ -35,13 +35,13 @@ type catalogue struct {
 // metalPlace is the data sources equinix_metal_facility and equinix_metal_metro.
 type metalPlace struct {
 	*equinix
-	kind, path string
+	kind, many, path string
 }
 
 func (m metalPlace) Read(ctx context.Context, config plugin.Object) (plugin.Object, error) {
 	var all catalogue
 	if err := m.client.call(ctx, http.MethodGet, m.path, nil, &all); err != nil {
-		return nil, fmt.Errorf("error listing %s: %w", strings.TrimPrefix(m.path, "/"), err)
+		return nil, &plugin.Error{Summary: fmt.Sprintf("Error listing %s: %s", m.many, byPackngo(err))}
 	}
 	for _, place := range append(all.Facilities, all.Metros...) {
 		if place.Code == text(config["code"]) {
@@ -53,13 +53,21 @@ func (m metalPlace) Read(ctx context.Context, config plugin.Object) (plugin.Obje
 	return nil, fmt.Errorf("%s %s was not found", m.kind, text(config["code"]))
 }
 
+// byPackngo is an error in the words of the provider's older library.
+func byPackngo(err error) string {
+	if answer, ok := errors.AsType[*apiError](err); ok {
+		return answer.packngo()
+	}
+	return err.Error()
+}
+
 // metalPlans is the data source equinix_metal_plans, filtered here.
 type metalPlans struct{ *equinix }
 
 func (m metalPlans) Read(ctx context.Context, config plugin.Object) (plugin.Object, error) {
 	var all catalogue
-	if err := m.client.call(ctx, http.MethodGet, "/plans", nil, &all); err != nil {
-		return nil, err
+	if err := m.client.call(ctx, http.MethodGet, "/plans?include=available_in%2Cavailable_in_metros", nil, &all); err != nil {
+		return nil, &plugin.Error{Summary: "Unable to load records: " + byPackngo(err)}
 	}
 	var records []plugin.Object
 	for _, plan := range all.Plans {

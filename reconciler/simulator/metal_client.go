@@ -27,11 +27,27 @@ type metalClient struct {
 
 // apiError is an answer that is no success.
 type apiError struct {
-	status int
-	text   string
+	status  int
+	line    string   // the status with its words
+	asked   string   // method and URL
+	Message string   `json:"error"`
+	Several []string `json:"errors"`
 }
 
-func (e *apiError) Error() string { return e.text }
+// Error words the answer as equinix-sdk-go does: its status, then what it says.
+func (e *apiError) Error() string {
+	several := e.Several
+	if e.Message != "" {
+		several = append(slices.Clone(several), e.Message)
+	}
+	return strings.TrimSpace(e.line + " " + strings.Join(several, ", "))
+}
+
+// packngo words the answer as packngo does, by which the provider still asks for
+// places and plans.
+func (e *apiError) packngo() string {
+	return fmt.Sprintf("%s: %d %s %s", e.asked, e.status, strings.Join(e.Several, ", "), e.Message)
+}
 
 // answered says whether an error is an answer of the API with one of the
 // given statuses.
@@ -88,24 +104,13 @@ func (c *metalClient) once(ctx context.Context, method, path string, payload []b
 	case status == http.StatusTooManyRequests, status >= 500 && status != http.StatusNotImplemented:
 		return true, nil
 	case status >= 300:
-		return false, &apiError{status, errorText(response.Status, answer)}
+		wrong := &apiError{status: status, line: response.Status, asked: method + " " + c.base + path}
+		_ = json.Unmarshal(answer, wrong) // an answer that is no JSON says nothing
+		return false, wrong
 	case out == nil || len(answer) == 0:
 		return false, nil
 	}
 	return false, json.Unmarshal(answer, out)
-}
-
-// errorText words an answer as the SDK does: its status, then what it says.
-func errorText(status string, answer []byte) string {
-	var body struct {
-		Error  string   `json:"error"`
-		Errors []string `json:"errors"`
-	}
-	_ = json.Unmarshal(answer, &body) // an answer that is no JSON says nothing
-	if body.Error != "" {
-		body.Errors = append(body.Errors, body.Error)
-	}
-	return strings.TrimSpace(status + " " + strings.Join(body.Errors, ", "))
 }
 
 // sleep waits, or returns the context's error.

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -153,8 +154,17 @@ func failure(err error) []*tfprotov6.Diagnostic {
 	if err == nil {
 		return nil
 	}
-	return []*tfprotov6.Diagnostic{{Severity: tfprotov6.DiagnosticSeverityError, Summary: err.Error()}}
+	said, ok := errors.AsType[*Error](err)
+	if !ok {
+		said = &Error{Summary: err.Error()}
+	}
+	return []*tfprotov6.Diagnostic{{Severity: tfprotov6.DiagnosticSeverityError, Summary: said.Summary, Detail: said.Detail}}
 }
+
+// Error is one that terraform shows in two parts.
+type Error struct{ Summary, Detail string }
+
+func (e *Error) Error() string { return e.Summary + ": " + e.Detail }
 
 // Warning tells terraform of something unwise; attribute may be empty.
 func Warning(summary, detail, attribute string) *tfprotov6.Diagnostic {
