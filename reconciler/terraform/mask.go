@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -52,6 +53,43 @@ func (m masker) shown(s string) string {
 		}
 		return r
 	}, m.text(s))
+}
+
+// named is a line of a plan for people that names an attribute, a key or a block,
+// after a sign of change.
+var named = regexp.MustCompile(`^([ +~<=/-]*)("(?:[^"\\]|\\.)*"|[\w-]+)( += | \{)(.*)$`)
+
+// plain are values that tell no secret.
+var plain = regexp.MustCompile(`^(\(.*\)|true|false|null)( -> (\(.*\)|true|false|null))?( #.*)?$`)
+
+// closes is how a value of several lines ends.
+var closes = regexp.MustCompile(`^([]})]|[A-Z]+\b)`)
+
+// planText masks a plan for people: the runner's secrets, and the values of what
+// is named like a secret, which not every provider marks. A value of several lines
+// ends where a line does not begin further to the right than the name.
+func (m masker) planText(text string) string {
+	var kept, blank []string
+	hidden := -1 // column of the name whose value is left out
+	for line := range strings.SplitSeq(text, "\n") {
+		start := strings.TrimLeft(line, " ")
+		column := len(line) - len(start)
+		switch {
+		case start == "":
+			blank = append(blank, line)
+			continue
+		case hidden >= 0 && (column > hidden || column == hidden && closes.MatchString(start)):
+			blank = nil
+			continue
+		}
+		hidden = -1
+		if p := named.FindStringSubmatch(line); p != nil && state.SecretName(p[2]) && !plain.MatchString(p[4]) {
+			hidden = len(p[1])
+			line = p[1] + p[2] + strings.Replace(p[3], "{", "= ", 1) + state.Masked
+		}
+		kept, blank = append(append(kept, blank...), line), nil
+	}
+	return m.shown(strings.Join(append(kept, blank...), "\n"))
 }
 
 // plan masks the JSON of a plan: what the plan itself marks as sensitive, what

@@ -83,3 +83,76 @@ func TestMask(t *testing.T) {
 		t.Error("half a plan was masked")
 	}
 }
+
+func TestMaskOfAPlanForPeople(t *testing.T) {
+	const text = `  # module.devices.x_server.server["agent-b"] will be destroyed
+  - resource "x_server" "server" {
+      - name      = "agent-b" -> null
+      - user_data = {
+          - "cloud-init" = <<-EOT
+                #cloud-config hush
+
+                name = hush
+            EOT
+        } -> null
+      - zone      = "fr-par-1" -> null
+      ~ cloud_init = <<-EOT # forces replacement
+            hush
+          - hush
+          + hush
+        EOT
+
+      - root_password = "hush s3cret" -> null
+        custom_data   = jsonencode(
+            {
+                a = "hush"
+            }
+        )
+      + userdata      = (known after apply)
+      + api_token     = (sensitive value)
+      ~ passwords     = [
+            "hush",
+          + "hush",
+        ]
+      ~ token_set     = true -> false
+
+      - credentials {
+          - user = "hush" -> null
+        }
+
+      - labels    = {
+          - "access-token" = "hush"
+          - "team"         = "s3cret"
+        } -> null
+    }
+
+Plan: 0 to add, 0 to change, 1 to destroy.
+`
+	const want = `  # module.devices.x_server.server["agent-b"] will be destroyed
+  - resource "x_server" "server" {
+      - name      = "agent-b" -> null
+      - user_data = (sensitive value)
+      - zone      = "fr-par-1" -> null
+      ~ cloud_init = (sensitive value)
+
+      - root_password = (sensitive value)
+        custom_data   = (sensitive value)
+      + userdata      = (known after apply)
+      + api_token     = (sensitive value)
+      ~ passwords     = (sensitive value)
+      ~ token_set     = true -> false
+
+      - credentials = (sensitive value)
+
+      - labels    = {
+          - "access-token" = (sensitive value)
+          - "team"         = "(sensitive value)"
+        } -> null
+    }
+
+Plan: 0 to add, 0 to change, 1 to destroy.
+`
+	if got := (&Runner{Secrets: []string{"s3cret"}}).mask().planText(text); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -126,7 +126,7 @@ func (r *Runner) runPlan(ctx context.Context, tf *tfexec.Terraform, stack string
 	if err := private(tf.WorkingDir(), planFile); err != nil {
 		return "", fmt.Errorf("%s: %w", op, err)
 	}
-	return r.mask().shown(withoutNote(stdout.String())), nil
+	return r.mask().planText(withoutNote(stdout.String())), nil
 }
 
 // showPlan reads the saved plan.

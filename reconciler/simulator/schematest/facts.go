@@ -13,8 +13,9 @@ import (
 // fact is what a resource of a real provider is like beyond its schema, read from
 // the provider's source or documentation.
 type fact struct {
-	computed plugin.Object // values, in which %d stands for a number of the thing's own
-	untold   []string      // attributes that the API never tells: they are not there after an import
+	computed plugin.Object            // values, in which %d stands for a number of the thing's own
+	untold   []string                 // attributes that the API never tells: they are not there after an import
+	echo     func(made plugin.Object) // fills in what the API makes of other attributes
 }
 
 // values are those of the thing with a number.
@@ -34,23 +35,23 @@ func (f fact) values(serial int) plugin.Object {
 
 var facts = map[string]fact{
 	"hcloud_server": {
-		plugin.Object{"id": "%d", "ipv4_address": "198.51.100.%d", "status": "running", "location": "fsn1"},
-		[]string{"user_data", "ssh_keys"},
+		computed: plugin.Object{"id": "%d", "ipv4_address": "198.51.100.%d", "status": "running", "location": "fsn1"},
+		untold:   []string{"user_data", "ssh_keys"},
 	},
 	"digitalocean_droplet": {
-		plugin.Object{"id": "%d", "ipv4_address": "198.51.100.%d", "ipv4_address_private": "10.0.0.%d", "status": "active"},
-		[]string{"user_data", "ssh_keys"},
+		computed: plugin.Object{"id": "%d", "ipv4_address": "198.51.100.%d", "ipv4_address_private": "10.0.0.%d", "status": "active"},
+		untold:   []string{"user_data", "ssh_keys"},
 	},
 	"vultr_instance": {
-		plugin.Object{"main_ip": "198.51.100.%d", "internal_ip": "10.0.0.%d", "status": "active", "power_status": "running"},
-		[]string{"user_data", "ssh_key_ids"},
+		computed: plugin.Object{"main_ip": "198.51.100.%d", "internal_ip": "10.0.0.%d", "status": "active", "power_status": "running"},
+		untold:   []string{"user_data", "ssh_key_ids"},
 	},
 	"vultr_bare_metal_server": {
-		plugin.Object{"main_ip": "198.51.100.%d", "status": "active"},
-		[]string{"user_data", "ssh_key_ids"},
+		computed: plugin.Object{"main_ip": "198.51.100.%d", "status": "active"},
+		untold:   []string{"user_data", "ssh_key_ids"},
 	},
 	"scaleway_instance_server": {
-		plugin.Object{
+		computed: plugin.Object{
 			"id": "fr-par-1/00000000-0000-4000-8000-0000000000%d", "zone": "fr-par-1",
 			// The provider calls a running server started.
 			"state": "started",
@@ -58,27 +59,29 @@ var facts = map[string]fact{
 				return []any{plugin.Object{"id": fmt.Sprintf("fr-par-1/ip-%d", serial), "address": fmt.Sprintf("198.51.100.%d", serial), "family": "inet", "dynamic": true}}
 			},
 		},
-		[]string{"user_data", "cloud_init"},
+		untold: []string{"cloud_init"},
+		// The provider reads user data back, under this name.
+		echo: func(made plugin.Object) { made["user_data"] = plugin.Object{"cloud-init": made["cloud_init"]} },
 	},
 	"scaleway_baremetal_server": {
-		plugin.Object{
+		computed: plugin.Object{
 			"id": "fr-par-2/00000000-0000-4000-8000-0000000000%d", "zone": "fr-par-2",
 			"ipv4": func(serial int) any {
 				return []any{plugin.Object{"id": fmt.Sprintf("ip-%d", serial), "address": fmt.Sprintf("198.51.100.%d", serial), "version": "IPv4"}}
 			},
 		},
-		[]string{"cloud_init", "ssh_key_ids"},
+		untold: []string{"cloud_init", "ssh_key_ids"},
 	},
 	"openstack_compute_instance_v2": {
-		plugin.Object{"access_ip_v4": "10.0.0.%d", "power_state": "active", "region": "RegionOne"},
-		[]string{"user_data"},
+		computed: plugin.Object{"access_ip_v4": "10.0.0.%d", "power_state": "active", "region": "RegionOne"},
+		untold:   []string{"user_data"},
 	},
-	"openstack_networking_floatingip_v2": {plugin.Object{"address": "198.51.100.%d"}, nil},
+	"openstack_networking_floatingip_v2": {computed: plugin.Object{"address": "198.51.100.%d"}},
 	"latitudesh_server": {
-		plugin.Object{"id": "sv_%d", "primary_ipv4": "198.51.100.%d", "status": "on", "region": "SAO"},
-		[]string{"user_data", "ssh_keys", "billing"},
+		computed: plugin.Object{"id": "sv_%d", "primary_ipv4": "198.51.100.%d", "status": "on", "region": "SAO"},
+		untold:   []string{"user_data", "ssh_keys", "billing"},
 	},
-	"latitudesh_user_data": {plugin.Object{"id": "ud_%d"}, nil},
+	"latitudesh_user_data": {computed: plugin.Object{"id": "ud_%d"}},
 }
 
 // dataFact is how a data source of a real provider chooses, and what it tells.

@@ -115,6 +115,9 @@ func (r *resource) Create(ctx context.Context, planned plugin.Object) (plugin.Ob
 			made[a.Name] = nil
 		}
 	}
+	if echo := facts[r.kind].echo; echo != nil {
+		echo(made)
+	}
 	id, _ := made["id"].(string)
 	_, err = r.ask(ctx, "/keep", request{Kind: r.kind, ID: id, State: made})
 	if err != nil { // as most providers, it forgets what it made
