@@ -25,6 +25,7 @@ type shipped struct {
 	active   string         // state of a server that runs, in the provider's words
 	wrong    map[string]any // a wrong value for each of some settings
 	private  string         // beginning of the private address; empty: it need have none
+	updates  bool           // the provider would update what it imports
 }
 
 var shippedModules = []shipped{
@@ -59,7 +60,7 @@ var shippedModules = []shipped{
 		wrong:    map[string]any{"zone": "paris", "offer": "", "os": "ubuntu", "ssh_key_ids": []any{}, "tags": []any{""}, "create_timeout": "soon"},
 	},
 	{
-		module: "latitude", region: "SAO", active: "on",
+		module: "latitude", region: "SAO", active: "on", updates: true,
 		settings: map[string]any{"project": "proj_1", "ssh_keys": []any{"ssh_1"}},
 		wrong:    map[string]any{"site": "sao paulo", "plan": "", "operating_system": "ipxe", "project": "", "billing": "weekly", "create_timeout": "soon"},
 	},
@@ -225,15 +226,17 @@ func (s *station) live() {
 	}
 	s.census(devices)
 
-	lost := devices["agent-b"].ID
-	s.forget("agent-b")
-	adopt := three
-	adopt.Imports = map[string]string{"agent-b": lost}
-	s.want(adopt, "import,no-op agent-b")
-	s.apply(adopt)
-	s.want(three)
-	if _, again, err := s.Read(s.Context(), three.Stack); err != nil || again["agent-b"].ID != lost || again["agent-b"].Address != devices["agent-b"].Address {
-		s.Errorf("adopted as %+v, %v; it was %+v", again["agent-b"], err, devices["agent-b"])
+	if !s.updates {
+		lost := devices["agent-b"].ID
+		s.forget("agent-b")
+		adopt := three
+		adopt.Imports = map[string]string{"agent-b": lost}
+		s.want(adopt, "import,no-op agent-b")
+		s.apply(adopt)
+		s.want(three)
+		if _, again, err := s.Read(s.Context(), three.Stack); err != nil || again["agent-b"].ID != lost || again["agent-b"].Address != devices["agent-b"].Address {
+			s.Errorf("adopted as %+v, %v; it was %+v", again["agent-b"], err, devices["agent-b"])
+		}
 	}
 
 	two := s.workspace("agent-a", "agent-c")
@@ -245,6 +248,33 @@ func (s *station) live() {
 	if _, none, err := s.Read(s.Context(), three.Stack); err != nil || len(none) != 0 {
 		s.Errorf("in the end %+v, %v", none, err)
 	}
+	if s.updates {
+		s.notAdopted()
+	}
+}
+
+// notAdopted makes one that the state forgets. The guard must refuse the plan that
+// adopts it, since it would change it.
+func (s *station) notAdopted() {
+	one := s.workspace("agent-x")
+	s.want(one, "create agent-x")
+	s.apply(one)
+	_, devices, err := s.Read(s.Context(), one.Stack)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.forget("agent-x")
+	adopt := one
+	adopt.Imports = map[string]string{"agent-x": devices["agent-x"].ID}
+	plan, err := s.Plan(s.Context(), adopt)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if verdict, ok := reconciler.Guard(reconciler.Wanted{Resource: s.module.Resource, Imports: adopt.Imports}, plan); ok || !strings.Contains(verdict, "update") {
+		s.Errorf("the guard passes an import that changes the server: %s", verdict)
+	}
+	s.want(s.workspace())
+	s.apply(s.workspace())
 }
 
 // fails makes one that the provider refuses. What came before it in the module is

@@ -13,6 +13,9 @@ type Rules struct {
 	Defaults map[string]any
 	// Replaces says whether a change of an attribute needs a new resource.
 	Replaces func(attribute string, planned Object) bool
+	// Strict says that null is not the zero value: so it is with
+	// terraform-plugin-framework, and not with terraform-plugin-sdk.
+	Strict bool
 	// Same says whether two different values of an attribute mean the same.
 	Same func(attribute string, prior, planned Object) bool
 }
@@ -56,10 +59,9 @@ func (r Rules) plan(schema *tfprotov6.Schema, prior, config, proposed Object) (p
 	return planned, replace
 }
 
-// unchanged says whether an attribute stays what it was. In the SDK's type
-// system null and the zero value are the same.
+// unchanged says whether an attribute stays what it was.
 func (r Rules) unchanged(name string, prior, planned Object) bool {
-	if reflect.DeepEqual(prior[name], planned[name]) || zero(prior[name]) && zero(planned[name]) {
+	if reflect.DeepEqual(prior[name], planned[name]) || !r.Strict && zero(prior[name]) && zero(planned[name]) {
 		return true
 	}
 	return r.Same != nil && r.Same(name, prior, planned)

@@ -89,7 +89,7 @@ func (s *server) ReadResource(ctx context.Context, r *tfprotov6.ReadResourceRequ
 
 // PlanResourceChange plans. UnsafeToUseLegacyTypeSystem is what every
 // provider made with terraform-plugin-sdk answers: it may then return null
-// where it planned an empty string.
+// where it planned an empty string, and terraform has it ignore changes once more.
 func (s *server) PlanResourceChange(_ context.Context, r *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
 	schema, life, err := s.kind(r.TypeName)
 	if err != nil {
@@ -110,8 +110,9 @@ func (s *server) PlanResourceChange(_ context.Context, r *tfprotov6.PlanResource
 	if err != nil {
 		return nil, err
 	}
-	planned, replace := life.Rules().plan(schema, prior, config, proposed)
-	response := &tfprotov6.PlanResourceChangeResponse{PlannedPrivate: r.PriorPrivate, UnsafeToUseLegacyTypeSystem: true}
+	rules := life.Rules()
+	planned, replace := rules.plan(schema, prior, config, proposed)
+	response := &tfprotov6.PlanResourceChangeResponse{PlannedPrivate: r.PriorPrivate, UnsafeToUseLegacyTypeSystem: !rules.Strict}
 	for _, name := range replace {
 		response.RequiresReplace = append(response.RequiresReplace, tftypes.NewAttributePath().WithAttributeName(name))
 	}
@@ -149,6 +150,6 @@ func (s *server) ApplyResourceChange(ctx context.Context, r *tfprotov6.ApplyReso
 	}
 	wire, err := encode(schema, after)
 	return &tfprotov6.ApplyResourceChangeResponse{
-		NewState: wire, Private: r.PlannedPrivate, Diagnostics: failure(failed), UnsafeToUseLegacyTypeSystem: true,
+		NewState: wire, Private: r.PlannedPrivate, Diagnostics: failure(failed), UnsafeToUseLegacyTypeSystem: !life.Rules().Strict,
 	}, err
 }

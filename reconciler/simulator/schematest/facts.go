@@ -16,6 +16,7 @@ type fact struct {
 	computed plugin.Object            // values, in which %d stands for a number of the thing's own
 	untold   []string                 // attributes that the API never tells: they are not there after an import
 	echo     func(made plugin.Object) // fills in what the API makes of other attributes
+	rules    plugin.Rules
 }
 
 // values are those of the thing with a number.
@@ -79,7 +80,9 @@ var facts = map[string]fact{
 	"openstack_networking_floatingip_v2": {computed: plugin.Object{"address": "198.51.100.%d"}},
 	"latitudesh_server": {
 		computed: plugin.Object{"id": "sv_%d", "primary_ipv4": "198.51.100.%d", "status": "on", "region": "SAO"},
-		untold:   []string{"user_data", "ssh_keys", "billing"},
+		untold:   []string{"user_data", "allow_reinstall"},
+		// An import does not know of allow_reinstall, and is updated to have its default.
+		rules: plugin.Rules{Defaults: map[string]any{"allow_reinstall": false}, Strict: true},
 	},
 	"latitudesh_user_data": {computed: plugin.Object{"id": "ud_%d"}},
 }

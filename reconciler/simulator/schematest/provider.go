@@ -80,8 +80,8 @@ type resource struct {
 	schema *tfprotov6.Schema
 }
 
-// Rules are none: what changes is changed in place.
-func (r *resource) Rules() plugin.Rules { return plugin.Rules{} }
+// Rules are mostly none: what changes is changed in place.
+func (r *resource) Rules() plugin.Rules { return facts[r.kind].rules }
 
 // Validate finds nothing wrong: the schema has said it all.
 func (r *resource) Validate(plugin.Object) []*tfprotov6.Diagnostic { return nil }
