@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -32,6 +33,7 @@ func (r *Runner) mask() masker {
 			quoted := strings.TrimSpace(string(encode(s, escapeHTML)))
 			forms = append(forms, s, quoted[1:len(quoted)-1])
 		}
+		forms = append(forms, within(s)...)
 	}
 	// The longest first: a secret may begin with another one.
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
@@ -40,6 +42,23 @@ func (r *Runner) mask() masker {
 		pairs = append(pairs, f, state.Masked)
 	}
 	return masker{strings.NewReplacer(pairs...)}
+}
+
+// within is how a secret looks in the middle of something encoded by base64, such
+// as user data that a provider repeats: its bytes begin at one of three places of
+// a group, and what its neighbours have a part in is not known.
+func within(secret string) (forms []string) {
+	if len(secret) < 8 {
+		return nil // too little of it would be left
+	}
+	for before, start := range []int{0, 2, 3} {
+		whole := (before + len(secret)) * 8 / 6
+		padded := append(make([]byte, before), secret...)
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			forms = append(forms, encoding.EncodeToString(padded)[start:whole])
+		}
+	}
+	return forms
 }
 
 func (m masker) text(s string) string { return m.replacer.Replace(s) }

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"hangar/state"
 )
 
 func TestMaskedPlansHoldNoSecrets(t *testing.T) {
@@ -154,5 +157,24 @@ Plan: 0 to add, 0 to change, 1 to destroy.
 `
 	if got := (&Runner{Secrets: []string{"s3cret"}}).mask().planText(text); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestMaskWithinBase64(t *testing.T) {
+	const secret = "correct-horse-9>?"
+	m := (&Runner{Secrets: []string{secret}}).mask()
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding} {
+		for _, before := range []string{"", "a", "ab", "abc"} {
+			for _, after := range []string{"", "x", "xy", "xyz"} {
+				got := m.text("user_data: " + encoding.EncodeToString([]byte(before+secret+after)) + " ")
+				if !strings.Contains(got, state.Masked) {
+					t.Errorf("between %q and %q it stays: %s", before, after, got)
+				}
+				left, _, _ := strings.Cut(strings.TrimPrefix(got, "user_data: "), state.Masked)
+				if text, err := base64.RawStdEncoding.DecodeString(left[:len(left)/4*4]); err != nil || strings.Contains(string(text), "co") {
+					t.Errorf("between %q and %q is left %q of it, %v", before, after, text, err)
+				}
+			}
+		}
 	}
 }
